@@ -1,1 +1,4 @@
-//! To be written.
+//! PURE: what is to be done, decided from values. No I/O, no clock, no randomness: time is an argument.
+
+pub mod observed;
+pub mod snapshot;

@@ -29,7 +29,7 @@ pub struct Settings {
     pub goto_auth_url: String,
 
     /// Base URL of GoTo's Admin API.
-    #[arg(long, env = "TEAMS_CONNECTOR_GOTO_ADMIN_URL", default_value = "https://api.getgo.com")]
+    #[arg(long, env = "TEAMS_CONNECTOR_GOTO_ADMIN_URL", default_value = "https://api.getgo.com/admin/rest/v1")]
     pub goto_admin_url: String,
 
     /// Base URL of GoTo Connect's APIs.

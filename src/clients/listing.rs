@@ -24,6 +24,12 @@ impl<T> Complete<T> {
         &self.0
     }
 
+    /// The same listing in other words.
+    #[must_use]
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Complete<U> {
+        Complete(self.0.into_iter().map(change).collect())
+    }
+
     /// The records, to be kept elsewhere.
     #[must_use]
     pub fn into_items(self) -> Vec<T> {

@@ -78,9 +78,40 @@ impl Context {
         found
     }
 
+    /// The user objects of the policy, by name.
+    pub fn users_of(&self, policy: &UserSyncPolicy) -> Vec<Arc<TeamsConnectorUser>> {
+        let (namespace, name) = (policy.namespace(), policy.name_any());
+        let mut found: Vec<_> = self
+            .stores
+            .iter()
+            .flat_map(|stores| stores.users.state_filter(|user| user.spec.policy_ref.name == name))
+            .filter(|user| user.namespace() == namespace)
+            .collect();
+        found.sort_by_key(|user| user.name_any());
+        found
+    }
+
+    /// The runs of the policy, by name.
+    pub fn runs_of(&self, policy: &UserSyncPolicy) -> Vec<Arc<UserSyncRun>> {
+        let (namespace, name) = (policy.namespace(), policy.name_any());
+        let mut found: Vec<_> = self
+            .stores
+            .iter()
+            .flat_map(|stores| stores.runs.state_filter(|run| run.spec.policy_ref.name == name))
+            .filter(|run| run.namespace() == namespace)
+            .collect();
+        found.sort_by_key(|run| run.name_any());
+        found
+    }
+
     /// Wakes the account and its policies: there is something new to see.
     pub fn wake_all(&self, account: &TeamsConnectorAccount) {
         self.accounts.wake(ObjectRef::from_obj(account));
+        self.wake_policies(account);
+    }
+
+    /// Wakes the policies of the account.
+    pub fn wake_policies(&self, account: &TeamsConnectorAccount) {
         for policy in self.policies_of(account) {
             self.policies.wake(ObjectRef::from_obj(policy.as_ref()));
         }

@@ -162,8 +162,12 @@ pub async fn run(
     future::join_all(running).await;
 }
 
-/// Returns once every store is filled: until then what is absent may only look deleted.
-pub async fn ready(stores: &Stores) {
+/// Returns once every store of every scope is filled: until then what is absent may only look deleted.
+pub(super) async fn all_ready(stores: &[Stores]) {
+    future::join_all(stores.iter().map(ready)).await;
+}
+
+async fn ready(stores: &Stores) {
     let Stores { accounts, policies, runs, users } = stores;
     let _ = tokio::join!(
         accounts.wait_until_ready(),

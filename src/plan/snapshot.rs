@@ -103,6 +103,82 @@ pub struct Snapshot {
     pub pbxs: BTreeMap<OrganizationId, PbxReading>,
 }
 
+impl Snapshot {
+    /// The sources whose newest try was incomplete, or that were never read, by name.
+    #[must_use]
+    pub fn incomplete(&self) -> Vec<(&'static str, Option<&SourceFailure>)> {
+        let mut found = Vec::new();
+        for status in self.sources() {
+            if !status.complete {
+                found.push((status.name, status.failure));
+            }
+        }
+        found
+    }
+
+    /// Whether every source was read completely in its newest try.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.sources().iter().all(|source| source.complete)
+    }
+
+    /// Every source; those of a PBX once for each PBX.
+    #[must_use]
+    pub fn sources(&self) -> Vec<SourceView<'_>> {
+        let mut all = vec![
+            SourceView::single("goto-access", &self.goto_access),
+            SourceView::list("goto-users", &self.goto_users),
+            SourceView::list("lines", &self.lines),
+            SourceView::list("extensions", &self.extensions),
+            SourceView::list("numbers", &self.numbers),
+            SourceView::list("graph-permissions", &self.graph_permissions),
+            SourceView::list("teams-users", &self.teams_users),
+            SourceView::single("microsoft-licenses", &self.seats),
+            SourceView::list("number-assignments", &self.number_assignments),
+            SourceView::list("user-configurations", &self.voice),
+            SourceView::single("account-record", &self.record),
+            SourceView::list("consents", &self.consents),
+            SourceView::list("domains", &self.domains),
+            SourceView::single("connector-activity", &self.activity),
+            SourceView::single("push-authorization", &self.push_authorization),
+        ];
+        for pbx in self.pbxs.values() {
+            all.extend([
+                SourceView::single("entitlement", &pbx.entitlement),
+                SourceView::single("service", &pbx.service),
+                SourceView::single("verification", &pbx.verification),
+                SourceView::list("candidates", &pbx.candidates),
+                SourceView::list("connector-users", &pbx.users),
+            ]);
+        }
+        all
+    }
+}
+
+/// A source without its type: for completeness and for the status.
+#[derive(Clone, Copy, Debug)]
+pub struct SourceView<'a> {
+    /// Its name.
+    pub name: &'static str,
+    /// Items of the newest complete value.
+    pub items: u64,
+    /// Whether the newest try was complete.
+    pub complete: bool,
+    /// Why it was not.
+    pub failure: Option<&'a SourceFailure>,
+}
+
+impl<'a> SourceView<'a> {
+    fn list<T>(name: &'static str, source: &'a Source<Vec<T>>) -> Self {
+        Self { items: source.known().map_or(0, |items| items.len() as u64), ..Self::single(name, source) }
+    }
+
+    fn single<T>(name: &'static str, source: &'a Source<T>) -> Self {
+        let items = u64::from(source.value.is_some());
+        Self { name, items, complete: source.current().is_some(), failure: source.failure.as_ref() }
+    }
+}
+
 /// What belongs to one PBX.
 #[derive(Clone, Debug, Default)]
 pub struct PbxReading {

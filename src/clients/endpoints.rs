@@ -86,6 +86,12 @@ pub fn base_url(text: &str) -> Result<Url, InvalidEndpoint> {
 pub struct ConnectorEndpoint(Url);
 
 impl ConnectorEndpoint {
+    /// For tests against a server without TLS.
+    #[cfg(test)]
+    pub(crate) fn unchecked(url: Url) -> Self {
+        Self(url)
+    }
+
     /// The base URL.
     #[must_use]
     pub fn url(&self) -> &Url {

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::error::{Answer, ApiError, Lost, Refusal, Undecodable, fault};
 use super::gate::retry_after;
@@ -249,9 +250,10 @@ impl Reply {
         path.trim_end_matches('/').rsplit('/').next().filter(|id| !id.is_empty()).map(str::to_owned)
     }
 
-    /// The body as JSON. The bytes are gone when this returns.
+    /// The body as JSON. The bytes are gone when this returns, and wiped, as they may hold a token.
     pub(crate) fn json<T: DeserializeOwned>(self) -> Result<T, ApiError> {
         let Self { answer, html, body, .. } = self;
+        let body = Zeroizing::new(body);
         serde_json::from_slice(&body).map_err(|error| {
             let web_page = html || body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<');
             let what = match () {

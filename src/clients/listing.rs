@@ -3,6 +3,7 @@
 //! **Invariant (R4, T30):** a listing that failed, was cut short or does not add up never looks like a shorter listing.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::error::{ApiError, Class};
@@ -14,8 +15,15 @@ pub const ITEM_LIMIT: usize = 1_000_000;
 pub const PAGE_LIMIT: usize = 50_000;
 
 /// Every page arrived and the count agreed. Only the listing code can build it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// `Debug` tells the number of records only: they may hold personal data.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Complete<T>(Vec<T>);
+
+impl<T> fmt::Debug for Complete<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Complete({} records)", self.0.len())
+    }
+}
 
 impl<T> Complete<T> {
     /// The records.
@@ -198,4 +206,28 @@ impl<'a, T, R> Collector<'a, T, R> {
 /// Names the listing in the error.
 pub(crate) fn listed<R>(route: Route, result: Result<R, IncompleteCause>) -> Result<R, Incomplete> {
     result.map_err(|cause| Incomplete { route, cause })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_that_never_ends_is_given_up() {
+        let mut keep = Some;
+        let mut pages: Collector<'_, u8, u8> = Collector::new(&mut keep);
+        let taken = (0..=PAGE_LIMIT).take_while(|_| pages.page(Vec::new()).is_ok()).count();
+        assert_eq!(taken, PAGE_LIMIT);
+        let mut pages: Collector<'_, u8, u8> = Collector::new(&mut keep);
+        assert!(matches!(pages.page(vec![0; ITEM_LIMIT + 1]), Err(IncompleteCause::TooLarge)));
+    }
+
+    /// S8.
+    #[test]
+    fn a_complete_listing_does_not_print_its_records() {
+        let mut keep = Some;
+        let mut pages = Collector::new(&mut keep);
+        pages.page(vec!["ann@example.test"]).unwrap();
+        assert_eq!(format!("{:?}", pages.finish().unwrap()), "Complete(1 records)");
+    }
 }

@@ -8,7 +8,7 @@
 //! | [`http`] | the one way in which a call leaves the process |
 //! | [`gate`] | pace and Retry-After, one per API and client id |
 //! | [`token`] | access tokens: cache, refresh, rotation |
-//! | [`channel`] | gate, token and call together; repeats reads |
+//! | `channel` | gate, token and call together; repeats reads |
 //! | [`listing`] | complete listings, and why one is not complete |
 //! | [`error`] | errors by meaning, each with one class |
 //!
@@ -16,7 +16,7 @@
 //! [`crate::clock::Busy`] across a call of a client, else a simulated clock cannot reach the end of the wait; the clients hold
 //! one themselves while a call is in flight.
 
-pub mod channel;
+mod channel;
 pub mod connections;
 pub mod connector;
 pub mod endpoints;

@@ -54,12 +54,12 @@ impl Api {
 
     /// Time between two calls at full pace, and how many calls may come at once after a rest.
     ///
-    /// GoTo and the connector allow 10 calls in any second: 9, evenly spaced, stay below. Graph counts in windows of 10 s and
-    /// far higher; `/admin/teams` has no published figure, 30 a second is assumed.
+    /// GoTo and the connector allow 10 calls in any second: 112 ms apart, at most 9 are sent in one. Graph counts in windows
+    /// of 10 s and far higher; `/admin/teams` has no published figure, 30 a second is assumed.
     pub(crate) fn pace(self) -> (Duration, u32) {
         match self {
             Self::GotoToken | Self::GotoAdmin | Self::GotoUsers | Self::GotoVoiceAdmin | Self::Connector => {
-                (Duration::from_secs(1) / 9, 1)
+                (Duration::from_millis(112), 1)
             }
             Self::EntraToken | Self::Graph => (Duration::from_millis(10), 100),
             Self::GraphTeams => (Duration::from_millis(40), 5),

@@ -57,10 +57,21 @@ fn every_aadsts_number_has_its_class() {
     assert_eq!(later.class(), Class::Retry);
 }
 
+/// The rows of contracts/graph.md, 2.4, by their class there.
 #[test]
-fn an_aadsts_number_is_in_the_table_once() {
-    let numbers: std::collections::BTreeSet<u64> = AADSTS.iter().map(|(number, _)| *number).collect();
-    assert_eq!(numbers.len(), AADSTS.len());
+fn the_aadsts_table_has_the_rows_of_the_contract() {
+    let transient = [700_024, 90_006, 90_012, 90_024, 90_033, 90_090];
+    let config = [
+        7_000_215, 7_000_222, 7_000_112, 700_016, 500_011, 90_002, 90_038, 50_012, 53_003, 7_000_218, 70_011, 700_022,
+        70_021, 700_211, 7_002_121, 700_213,
+    ];
+    let of = |wanted: fn(&EntraVerdict) -> bool| -> std::collections::BTreeSet<u64> {
+        AADSTS.iter().filter(|(_, verdict)| wanted(verdict)).map(|(number, _)| *number).collect()
+    };
+    assert_eq!(of(|verdict| *verdict == EntraVerdict::Retry), transient.into());
+    assert_eq!(of(|verdict| *verdict == EntraVerdict::Throttled), [90_055].into());
+    assert_eq!(of(|verdict| matches!(verdict, EntraVerdict::Credentials(_))), config.into());
+    assert_eq!(AADSTS.len(), transient.len() + config.len() + 1);
 }
 
 #[test]

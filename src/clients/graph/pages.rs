@@ -28,10 +28,15 @@ impl fmt::Debug for DeltaCursor {
 }
 
 /// A delta round that came to its end.
-#[derive(Debug)]
 pub struct DeltaRound<R> {
     changes: Complete<R>,
     cursor: DeltaCursor,
+}
+
+impl<R> fmt::Debug for DeltaRound<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeltaRound({:?})", self.changes)
+    }
 }
 
 impl<R> DeltaRound<R> {

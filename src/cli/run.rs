@@ -9,7 +9,7 @@ use kube::{Client, Config};
 use teams_connector_operator::clients::endpoints::base_url;
 use teams_connector_operator::clients::{Connections, Endpoints, Http, HttpSettings, Observer, Outcome};
 use teams_connector_operator::clock::Clock;
-use teams_connector_operator::controllers::context::{Context, Demands};
+use teams_connector_operator::controllers::context::{Context, LastWrites};
 use teams_connector_operator::controllers::observer::Observers;
 use teams_connector_operator::controllers::session::Sessions;
 use teams_connector_operator::controllers::{self, Expectations, Scope};
@@ -51,7 +51,7 @@ async fn operate(settings: Settings) -> anyhow::Result<()> {
         lanes: Lanes::new(settings.interactive_passes, settings.periodic_passes),
         recorder: Recorder::new(client.clone(), reporter),
         expectations: Expectations::default(),
-        demands: Demands::default(),
+        last_writes: LastWrites::default(),
         client,
         clock,
         sessions,
@@ -99,7 +99,7 @@ fn observe_calls(metrics: Metrics) -> Observer {
     Arc::new(move |call| {
         let code = match &call.outcome {
             Outcome::Status(status) => status.to_string(),
-            Outcome::Error(kind) => (*kind).to_owned(),
+            Outcome::Failed(kind) => (*kind).to_owned(),
         };
         metrics.external_request(call.route.api.name(), call.route.operation, code);
     })

@@ -54,8 +54,8 @@ pub struct Context {
     pub recorder: Recorder,
     /// Own writes that the stores have not shown yet.
     pub expectations: Expectations,
-    /// What policies want of their accounts, and their last writes to the connector, by policy uid.
-    pub demands: Demands,
+    /// When each policy last wrote to the connector.
+    pub last_writes: LastWrites,
 }
 
 impl Context {
@@ -123,32 +123,19 @@ pub fn is_paused(object: &impl ResourceExt) -> bool {
     object.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
-/// What the passes of a process tell each other. Lost with the process without harm: the next passes find it again.
+/// When each policy last wrote to the connector, by uid. Lost with the process without harm: the next reading is newer anyway.
 #[derive(Clone, Debug, Default)]
-pub struct Demands(Arc<Mutex<HashMap<String, Demand>>>);
+pub struct LastWrites(Arc<Mutex<HashMap<String, Timestamp>>>);
 
-/// What one policy wants.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Demand {
-    /// A directory import that begins at this time or later.
-    pub import_after: Option<Timestamp>,
-    /// When the policy last wrote to the connector.
-    pub last_write: Option<Timestamp>,
-}
-
-impl Demands {
-    /// What the policy wants.
-    pub fn of(&self, policy: &str) -> Demand {
-        self.lock().get(policy).copied().unwrap_or_default()
+impl LastWrites {
+    /// The last write of the policy in this process.
+    pub fn of(&self, policy: &str) -> Option<Timestamp> {
+        self.lock().get(policy).copied()
     }
 
-    /// Changes what the policy wants, and tells whether that was a change.
-    pub fn change(&self, policy: &str, change: impl FnOnce(&mut Demand)) -> bool {
-        let mut demands = self.lock();
-        let demand = demands.entry(policy.to_owned()).or_default();
-        let before = *demand;
-        change(demand);
-        before != *demand
+    /// The policy wrote now.
+    pub fn note(&self, policy: &str, at: Timestamp) {
+        self.lock().insert(policy.to_owned(), at);
     }
 
     /// The policy is gone.
@@ -156,7 +143,7 @@ impl Demands {
         self.lock().remove(policy);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Demand>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Timestamp>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

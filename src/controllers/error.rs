@@ -21,6 +21,9 @@ pub enum PassError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// A plan that must not be carried out: a defect in the planner.
+    #[error("the plan contradicts itself")]
+    Contradiction,
     /// The pass took longer than it may.
     #[error("the pass was given up after its deadline")]
     Deadline,
@@ -42,7 +45,7 @@ impl PassError {
                 kube::Error::Api(status) => status.is_not_found() || status.is_invalid(),
                 _ => false,
             },
-            Self::Deadline | Self::Panicked => false,
+            Self::Contradiction | Self::Deadline | Self::Panicked => false,
         }
     }
 }

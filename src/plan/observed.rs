@@ -4,8 +4,9 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::snapshot::Snapshot;
 use crate::api::{
-    Failure, Reason, TeamsConnectorAccountSpec, TeamsConnectorAccountStatus, TeamsConnectorUserSpec,
-    TeamsConnectorUserStatus, UserSyncPolicySpec, UserSyncPolicyStatus, UserSyncRunSpec, UserSyncRunStatus,
+    Reason, TeamsConnectorAccountSpec, TeamsConnectorAccountStatus, TeamsConnectorUserSpec,
+    TeamsConnectorUser, TeamsConnectorUserStatus, UserSyncPolicySpec, UserSyncPolicyStatus, UserSyncRun,
+    UserSyncRunSpec, UserSyncRunStatus,
 };
 use crate::domain::OrganizationId;
 
@@ -109,6 +110,20 @@ pub struct KnownRun {
     pub status: UserSyncRunStatus,
 }
 
+impl From<&TeamsConnectorUser> for KnownUser {
+    fn from(user: &TeamsConnectorUser) -> Self {
+        let generation = user.metadata.generation.unwrap_or_default();
+        Self { generation, spec: user.spec.clone(), status: user.status.clone().unwrap_or_default() }
+    }
+}
+
+impl From<&UserSyncRun> for KnownRun {
+    fn from(run: &UserSyncRun) -> Self {
+        let name = run.metadata.name.clone().unwrap_or_default();
+        Self { name, spec: run.spec.clone(), status: run.status.clone().unwrap_or_default() }
+    }
+}
+
 /// When to look again, by the business clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -128,6 +143,3 @@ pub enum ReadingKind {
     /// Every source.
     Full,
 }
-
-/// Back-off of failures, as persisted.
-pub type Backoff = Option<Failure>;

@@ -8,38 +8,37 @@ use crate::clients::error::{ApiError, Class};
 use crate::controllers::context::Context;
 use crate::controllers::error::problem;
 use crate::controllers::session::{Session, SessionError};
-use crate::plan::account::{AccountPlan, AccountStep, StepOutcome};
+use crate::plan::account::{AccountPlan, AccountStep, StepProblem};
 
-/// Takes the steps in order; each is on its own, and a failure is collected, never returned.
-pub(super) async fn act(plan: &AccountPlan, account: &TeamsConnectorAccount, ctx: &Context) -> Vec<StepOutcome> {
+/// Takes the steps in order and tells which failed; each is on its own.
+pub(super) async fn act(plan: &AccountPlan, account: &TeamsConnectorAccount, ctx: &Context) -> Vec<StepProblem> {
     if plan.steps.is_empty() {
         return Vec::new();
     }
     let session = match ctx.sessions.open(account).await {
         Ok(session) => session,
         Err(SessionError::Problem(problem)) => {
-            return plan.steps.iter().map(|step| StepOutcome { step: step.clone(), problem: Some(problem.clone()) }).collect();
+            return plan.steps.iter().map(|step| StepProblem { step: step.clone(), problem: problem.clone() }).collect();
         }
         Err(error @ SessionError::Kubernetes(_)) => {
             tracing::warn!(account = account.name_any(), %error, "the account's steps are put off");
             return Vec::new();
         }
     };
-    let mut outcomes = Vec::new();
+    let mut problems = Vec::new();
     for step in &plan.steps {
         tracing::info!(account = account.name_any(), %step, "account step");
-        let problem = match take(step, &session).await {
-            Ok(()) => None,
+        match take(step, &session).await {
+            Ok(()) => {}
             // Done already, or begun by somebody else: the next reading tells.
-            Err(error) if matches!(error.class(), Class::Conflict(_)) => None,
+            Err(error) if matches!(error.class(), Class::Conflict(_)) => {}
             Err(error) => {
                 tracing::warn!(account = account.name_any(), %step, %error, "an account step failed");
-                Some(problem(&error))
+                problems.push(StepProblem { step: step.clone(), problem: problem(&error) });
             }
-        };
-        outcomes.push(StepOutcome { step: step.clone(), problem });
+        }
     }
-    outcomes
+    problems
 }
 
 async fn take(step: &AccountStep, session: &Session) -> Result<(), ApiError> {

@@ -6,6 +6,7 @@ mod observe;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
@@ -16,7 +17,7 @@ use super::expectations::version;
 use super::frame::{Failures, Frame};
 use super::{finalizer, publish, start};
 use crate::api::{REQUESTED_AT, TeamsConnectorAccount};
-use crate::plan::account::{self as plan, AccountPlan};
+use crate::plan::account as plan;
 use crate::plan::observed::{Next, ReadingKind};
 use crate::runtime::lanes::Lane;
 
@@ -73,31 +74,31 @@ async fn pass(account: &Arc<TeamsConnectorAccount>, ctx: &Arc<Context>) -> Resul
     let view = observed.view();
     let plan = plan::account(&view, now);
     drop(busy);
-    let outcome = act::act(&plan, account, ctx).await;
+    let problems = act::act(&plan, account, ctx).await;
     let _busy = ctx.clock.busy();
-    let status = plan::status(&view, &plan, &outcome, now);
+    let report = plan::report(&view, &plan, &problems, ctx.clock.now());
     let before = account.status.clone().unwrap_or_default();
-    if status != before {
-        let written = publish::status(&api, account.as_ref(), &status).await?;
+    if report.status != before {
+        let written = publish::status(&api, account.as_ref(), &report.status).await?;
         ctx.expectations.wrote(&uid, KIND, &written);
-        publish::transitions(ctx, account.as_ref(), &before.conditions, &status.conditions).await;
-        // Policies look at the account's conditions only through its reading, but whoever waits for a write gate must be told.
+        publish::transitions(ctx, account.as_ref(), &before.conditions, &report.status.conditions).await;
         ctx.wake_policies(account);
     }
-    schedule(ctx, &uid, &plan, !outcome.is_empty());
+    if let Next::At(at, kind) = report.next {
+        ctx.observers.request(&uid, at, kind);
+    }
+    if plan.push_finished_at.is_some() {
+        ctx.observers.request(&uid, outcome_at(&observed, ctx.clock.now()), ReadingKind::Outcome);
+    }
     Ok(())
 }
 
-/// Orders the next reading. Whatever was written is looked at soon.
-fn schedule(ctx: &Context, uid: &str, plan: &AccountPlan, wrote: bool) {
-    let now = ctx.clock.now();
-    if wrote {
-        ctx.observers.request(uid, now, ReadingKind::Account);
-    }
-    match plan.next {
-        Next::Interval => {}
-        Next::At(at, kind) => ctx.observers.request(uid, at, kind),
-    }
+/// A finished push is looked at at once; not again and again while the connector cannot be read.
+fn outcome_at(observed: &observe::Observed, now: Timestamp) -> Timestamp {
+    let readable = observed.reading.snapshot.as_deref().is_some_and(|snapshot| {
+        snapshot.pbxs.values().all(|pbx| pbx.users.failure.is_none())
+    });
+    if readable { now } else { now.checked_add(SignedDuration::from_secs(30)).unwrap_or(now) }
 }
 
 /// Orphan: nothing outside Kubernetes is touched.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
-use crate::api::{REQUESTED_AT, TeamsConnectorAccount, TeamsConnectorAccountStatus};
+use crate::api::{REQUESTED_AT, TeamsConnectorAccount, TeamsConnectorAccountStatus, UserSyncPolicy};
 use crate::controllers::context::{Context, is_paused};
 use crate::controllers::observer::Reading;
 use crate::domain::OrganizationId;
-use crate::plan::observed::{ObservedAccount, PolicyDemand};
+use crate::plan::observed::{KnownRun, KnownUser, ObservedAccount, PolicyDemand};
+use crate::plan::runs;
 
 /// The parts that a view borrows from.
 pub(in crate::controllers) struct Observed {
@@ -31,11 +32,7 @@ pub(in crate::controllers) struct Facts {
 pub(in crate::controllers) fn observe(account: &Arc<TeamsConnectorAccount>, ctx: &Context) -> Observed {
     let uid = account.uid().unwrap_or_default();
     let policies = ctx.policies_of(account);
-    let demands = policies.iter().filter_map(|policy| {
-        let pbx = OrganizationId::from_str(&policy.spec.pbx.organization_id).ok()?;
-        let demand = ctx.demands.of(&policy.uid().unwrap_or_default());
-        Some(PolicyDemand { name: policy.name_any(), pbx, needs_import_after: demand.import_after })
-    });
+    let demands = policies.iter().filter_map(|policy| demand(policy, ctx));
     let facts = Facts {
         suspended: account.spec.suspend || is_paused(account.as_ref()),
         requested_at: account.annotations().get(REQUESTED_AT).cloned(),
@@ -48,6 +45,15 @@ pub(in crate::controllers) fn observe(account: &Arc<TeamsConnectorAccount>, ctx:
         uid,
         facts,
     }
+}
+
+fn demand(policy: &UserSyncPolicy, ctx: &Context) -> Option<PolicyDemand> {
+    let pbx = OrganizationId::from_str(&policy.spec.pbx.organization_id).ok()?;
+    let runs: Vec<_> = ctx.runs_of(policy).iter().map(|run| KnownRun::from(run.as_ref())).collect();
+    let open = runs.iter().any(runs::is_open);
+    let users: Vec<_> =
+        if open { ctx.users_of(policy).iter().map(|user| KnownUser::from(user.as_ref())).collect() } else { Vec::new() };
+    Some(PolicyDemand { name: policy.name_any(), pbx, needs_import_after: runs::needs_import_after(&runs, &users) })
 }
 
 impl Observed {

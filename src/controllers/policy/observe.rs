@@ -46,7 +46,7 @@ pub(super) fn observe(policy: &Arc<UserSyncPolicy>, ctx: &Context) -> Observed {
         suspended |= observed.facts.suspended;
         gate = OrganizationId::from_str(&policy.spec.pbx.organization_id)
             .ok()
-            .and_then(|pbx| account_plan::write_gate(&observed.view(), pbx, ctx.clock.now()));
+            .and_then(|pbx| account_plan::account(&observed.view(), ctx.clock.now()).write_gate(pbx));
         reading = observed.reading;
     }
     Observed {
@@ -55,7 +55,7 @@ pub(super) fn observe(policy: &Arc<UserSyncPolicy>, ctx: &Context) -> Observed {
         status: policy.status.clone().unwrap_or_default(),
         name: policy.name_any(),
         external_id: external_id(policy, account.as_deref()),
-        last_write: ctx.demands.of(&uid).last_write,
+        last_write: ctx.last_writes.of(&uid),
         policy: Arc::clone(policy),
         account,
         reading,
@@ -106,6 +106,12 @@ fn reference_problem(
 }
 
 impl Observed {
+    /// The user object of this name; the objects are sorted by name.
+    pub(super) fn user(&self, name: &str) -> Option<&TeamsConnectorUser> {
+        let index = self.users.binary_search_by(|user| user.metadata.name.as_deref().unwrap_or_default().cmp(name)).ok()?;
+        self.users.get(index).map(Arc::as_ref)
+    }
+
     /// What the plan takes.
     pub(super) fn view(&self) -> ObservedPolicy<'_> {
         let interval = self.account.as_ref().map_or(600, |account| account.spec.interval.signed().as_secs());
@@ -123,20 +129,8 @@ impl Observed {
             previous: self.reading.previous.as_deref(),
             last_write: self.last_write,
             interval_seconds: interval,
-            users: self.users.iter().map(|user| known_user(user)).collect(),
-            runs: self.runs.iter().map(|run| known_run(run)).collect(),
+            users: self.users.iter().map(|user| KnownUser::from(user.as_ref())).collect(),
+            runs: self.runs.iter().map(|run| KnownRun::from(run.as_ref())).collect(),
         }
     }
-}
-
-fn known_user(user: &TeamsConnectorUser) -> KnownUser {
-    KnownUser {
-        generation: user.metadata.generation.unwrap_or_default(),
-        spec: user.spec.clone(),
-        status: user.status.clone().unwrap_or_default(),
-    }
-}
-
-fn known_run(run: &UserSyncRun) -> KnownRun {
-    KnownRun { name: run.name_any(), spec: run.spec.clone(), status: run.status.clone().unwrap_or_default() }
 }

@@ -2,10 +2,15 @@
 //!
 //! **Architecture invariant:** the operator writes no `spec` and no label of an account or a policy, only finalizer and status.
 
+#[cfg(test)]
+mod cel_tests;
 pub mod conditions;
 mod crds;
+#[cfg(test)]
+mod generated;
 mod period;
 pub mod reasons;
+pub mod runbook;
 #[expect(unreachable_pub, reason = "KubeSchema derives from a private copy of each struct")]
 mod shared;
 #[expect(unreachable_pub, reason = "KubeSchema derives from a private copy of each struct")]
@@ -19,7 +24,7 @@ mod user_sync_run;
 
 pub use crds::{all_crds, crd_yaml};
 pub use period::Period;
-pub use reasons::{Actor, Reason};
+pub use reasons::{Actor, Reason, ReasonInfo, Shown};
 pub use shared::*;
 pub use teams_connector_account::*;
 pub use teams_connector_user::*;

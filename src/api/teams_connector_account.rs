@@ -292,6 +292,9 @@ pub struct DomainStatus {
     pub name: String,
     /// `Reserved`, `Published`, `Verified`, `Activating`, `Activated` or `Failed`.
     pub state: String,
+    /// Since when it has been seen in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
 }
 
 /// Microsoft seats by service plan.

@@ -1,0 +1,35 @@
+//! The plan in words; an empty plan prints nothing.
+
+use std::fmt;
+
+use super::{AccountPlan, AccountStep};
+
+impl fmt::Display for AccountPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(problem) = &self.write_gate {
+            writeln!(f, "holds writes: {} ({})", problem.reason, problem.message)?;
+        }
+        for step in &self.steps {
+            writeln!(f, "step: {step}")?;
+        }
+        for step in &self.held_back {
+            writeln!(f, "held back: {step}")?;
+        }
+        for action in &self.pending_actions {
+            writeln!(f, "waits: {} {}", action.actor, action.id)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for AccountStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BindPbx { pbx } => write!(f, "bind PBX {pbx}"),
+            Self::StartVerification { pbx, .. } => write!(f, "verify the connection of PBX {pbx}"),
+            Self::StartDirectoryImport { pbx, .. } => write!(f, "start a directory import for PBX {pbx}"),
+            Self::RequestPushAuthorization { .. } => f.write_str("request a link to sign in for the push"),
+            Self::StartPush { .. } => f.write_str("start a push to Teams"),
+        }
+    }
+}

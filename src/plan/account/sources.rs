@@ -1,0 +1,165 @@
+//! The sources of a reading: what was read completely, what was not, and for how long.
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::finding::problem;
+use super::graph;
+use super::view::{Pbx, View};
+use crate::api::conditions::{Draft, find};
+use crate::api::{Reason, SourceStatus};
+use crate::plan::observed::{Problem, ReadingKind};
+use crate::plan::snapshot::{PbxReading, Source, SourceFailure};
+
+/// Condition: the newest reading of every source was complete.
+pub const SOURCES_COMPLETE: &str = "SourcesComplete";
+
+/// One source, in short.
+pub(super) struct Line<'a> {
+    pub(super) name: &'static str,
+    /// The smallest reading that contains it.
+    pub(super) kind: ReadingKind,
+    items: usize,
+    known: bool,
+    read_at: Option<Timestamp>,
+    pub(super) failure: Option<&'a SourceFailure>,
+}
+
+impl Line<'_> {
+    fn is_complete(&self) -> bool {
+        self.known && self.failure.is_none()
+    }
+}
+
+fn line<'a, T>(name: &'static str, kind: ReadingKind, source: &'a Source<T>, count: fn(&T) -> usize) -> Line<'a> {
+    Line {
+        name,
+        kind,
+        items: source.known().map_or(0, count),
+        known: source.known().is_some(),
+        read_at: source.read_at,
+        failure: source.failure.as_ref(),
+    }
+}
+
+/// All sources; what belongs to one PBX is summed up.
+pub(super) fn lines<'a>(view: &View<'a>) -> Vec<Line<'a>> {
+    use ReadingKind::{Account, Full, Outcome};
+    let snapshot = view.snapshot;
+    let mut lines = vec![
+        line("gotoAccess", Full, &snapshot.goto_access, |_| 1),
+        line("gotoUsers", Full, &snapshot.goto_users, Vec::len),
+        line("lines", Full, &snapshot.lines, Vec::len),
+        line("extensions", Full, &snapshot.extensions, Vec::len),
+        line("telephoneNumbers", Full, &snapshot.numbers, Vec::len),
+        line("permissions", Full, &snapshot.graph_permissions, Vec::len),
+        line("teamsUsers", Full, &snapshot.teams_users, Vec::len),
+        line("seats", Outcome, &snapshot.seats, |_| 1),
+        line("numberAssignments", Outcome, &snapshot.number_assignments, Vec::len),
+        line("voice", Outcome, &snapshot.voice, Vec::len),
+        line("accountRecord", Account, &snapshot.record, |_| 1),
+        line("consents", Account, &snapshot.consents, Vec::len),
+        line("domains", Account, &snapshot.domains, Vec::len),
+        line("importsAndPushes", Account, &snapshot.activity, |_| 1),
+        line("pushAuthorization", Account, &snapshot.push_authorization, |_| 1),
+    ];
+    lines.extend(summed(&view.pbxs, |pbx| line("entitlements", Outcome, &pbx.entitlement, |_| 1)));
+    lines.extend(summed(&view.pbxs, |pbx| line("services", Account, &pbx.service, |_| 1)));
+    lines.extend(summed(&view.pbxs, |pbx| line("verifications", Account, &pbx.verification, |_| 1)));
+    lines.extend(summed(&view.pbxs, |pbx| line("candidates", Full, &pbx.candidates, Vec::len)));
+    lines.extend(summed(&view.pbxs, |pbx| line("connectorUsers", Outcome, &pbx.users, Vec::len)));
+    lines
+}
+
+fn summed<'a>(pbxs: &[Pbx<'a>], of: fn(&'a PbxReading) -> Line<'a>) -> Option<Line<'a>> {
+    pbxs.iter().map(|pbx| of(pbx.reading)).reduce(|sum, one| Line {
+        items: sum.items + one.items,
+        known: sum.known && one.known,
+        read_at: sum.read_at.min(one.read_at),
+        failure: sum.failure.or(one.failure),
+        ..sum
+    })
+}
+
+/// The first source that failed for such a reason.
+pub(super) fn failed_for<'a>(view: &View<'a>, wanted: fn(Reason) -> bool) -> Option<(&'static str, &'a SourceFailure)> {
+    lines(view).iter().find_map(|it| Some((it.name, it.failure.filter(|failure| wanted(failure.reason))?)))
+}
+
+/// Whether a reason says something of the credentials rather than of the weather.
+pub(super) fn is_about_credentials(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::SecretNotFound
+            | Reason::KeyMissing
+            | Reason::CredentialsRejected
+            | Reason::CredentialsExpired
+            | Reason::NotSuperAdministrator
+            | Reason::TenantMismatch
+            | Reason::InvalidSpec
+    )
+}
+
+/// `status.sources`.
+pub(super) fn statuses(view: &View) -> Vec<SourceStatus> {
+    if view.observed.snapshot.is_none() {
+        return view.observed.status.sources.clone();
+    }
+    lines(view).iter().map(status).collect()
+}
+
+fn status(line: &Line) -> SourceStatus {
+    let unread = (!line.known).then(|| "not read yet".to_owned());
+    SourceStatus {
+        name: line.name.to_owned(),
+        items: u64::try_from(line.items).unwrap_or(u64::MAX),
+        complete: line.is_complete(),
+        cause: line.failure.map(|failure| failure.cause.clone()).or(unread),
+    }
+}
+
+/// The condition `SourcesComplete`.
+pub(super) fn condition(view: &View) -> Draft {
+    if let Some(problem) = failing(view) {
+        return Draft::no(SOURCES_COMPLETE, problem.reason).with_message(problem.message);
+    }
+    if view.observed.snapshot.is_some() && lines(view).iter().all(Line::is_complete) {
+        return Draft::yes(SOURCES_COMPLETE, Reason::Succeeded).with_message("Every source was read completely.");
+    }
+    graph::previous(&view.observed.status.conditions, SOURCES_COMPLETE).unwrap_or_else(|| {
+        Draft::unknown(SOURCES_COMPLETE, Reason::Progressing).with_message("The first reading is under way.")
+    })
+}
+
+fn failing(view: &View) -> Option<Problem> {
+    if let Some(problem) = &view.observed.credentials {
+        return Some(problem.clone());
+    }
+    let lines = lines(view);
+    let failed: Vec<_> = lines.iter().filter_map(|it| Some((it.name, it.failure?))).collect();
+    let (_, first) = failed.first()?;
+    let names: Vec<_> = failed.iter().map(|(name, _)| *name).collect();
+    Some(problem(first.reason, &format!("Not read completely: {} ({}).", names.join(", "), first.cause), None))
+}
+
+/// The source whose newest complete value is older than three intervals while it cannot be read.
+pub(super) fn stale(view: &View) -> Option<Problem> {
+    let patience = view.patience();
+    let since = failing_since(view);
+    let too_old = |read_at: Option<Timestamp>| {
+        read_at.filter(|_| view.observed.credentials.is_none()).or(since).is_some_and(|at| view.age(at) > patience)
+    };
+    if let Some(problem) = &view.observed.credentials {
+        return too_old(None).then(|| problem.clone());
+    }
+    let lines = lines(view);
+    let (name, failure) = lines.iter().filter(|it| too_old(it.read_at)).find_map(|it| Some((it.name, it.failure?)))?;
+    let detail = format!("{name} has not been read completely for three intervals: {}.", failure.cause);
+    Some(problem(failure.reason, &detail, None))
+}
+
+/// After a restart nothing tells how old the newest complete reading is but the condition.
+fn failing_since(view: &View) -> Option<Timestamp> {
+    find(&view.observed.status.conditions, SOURCES_COMPLETE)
+        .filter(|condition| condition.status == "False")
+        .map(|condition| condition.last_transition_time.0)
+}

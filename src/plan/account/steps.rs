@@ -1,0 +1,198 @@
+//! What is to be written for the account. Every value is chosen; every step can be repeated.
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use super::push::{self, Push};
+use super::view::{Pbx, View, is_current};
+use super::{gates, graph, pending};
+use crate::api::conditions::is_true;
+use crate::domain::OrganizationId;
+use crate::plan::observed::PolicyDemand;
+use crate::plan::snapshot::{Activity, Job, JobState, VerificationState};
+
+/// One write for the account.
+///
+/// A key is the `Idempotency-Key` of the call: the same for the same intent, so that a repeated call starts nothing twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountStep {
+    /// Binds a PBX of the spec to the connector (guide step 9).
+    BindPbx {
+        /// The PBX.
+        pbx: OrganizationId,
+    },
+    /// Verify connection (guide step 20).
+    StartVerification {
+        /// The PBX.
+        pbx: OrganizationId,
+        /// Idempotency key.
+        key: String,
+    },
+    /// Starts a directory import, so that the connector knows the users of a run (guide step 19).
+    StartDirectoryImport {
+        /// The PBX that it is asked for.
+        pbx: OrganizationId,
+        /// Idempotency key.
+        key: String,
+    },
+    /// Asks for a link at which the Global Administrator signs in (guide step 30).
+    RequestPushAuthorization {
+        /// Idempotency key.
+        key: String,
+    },
+    /// Sync Now (guide step 30).
+    StartPush {
+        /// Idempotency key.
+        key: String,
+    },
+}
+
+impl AccountStep {
+    /// The condition that the step works on.
+    #[must_use]
+    pub fn gate(&self) -> &'static str {
+        match self {
+            Self::BindPbx { .. } => graph::PBXS_BOUND,
+            Self::StartVerification { .. } => graph::CONNECTION_VERIFIED,
+            Self::StartDirectoryImport { .. } => graph::DIRECTORY_IMPORTED,
+            Self::RequestPushAuthorization { .. } | Self::StartPush { .. } => graph::TENANT_PUSHED,
+        }
+    }
+}
+
+/// Everything that is to be written now, were there no back-off.
+pub(super) fn wanted(view: &View) -> Vec<AccountStep> {
+    if view.observed.suspended {
+        return Vec::new();
+    }
+    let bindings = view.pbxs.iter().filter_map(|pbx| binding(view, pbx));
+    let verifications = view.pbxs.iter().filter_map(|pbx| verification(view, pbx));
+    bindings.chain(verifications).chain(directory_import(view)).chain(tenant_push(view)).collect()
+}
+
+/// Whether a step failed lately and nobody asked for another try. Failures of credentials that were mended do not count.
+pub(super) fn backing_off(view: &View) -> bool {
+    let status = view.observed.status;
+    let next = status.failure.as_ref().map(|failure| failure.next_attempt_time.0);
+    let was_step = is_true(&status.conditions, graph::CREDENTIALS_VALID);
+    was_step && next.is_some_and(|at| view.now < at) && !view.requested()
+}
+
+fn binding(view: &View, pbx: &Pbx) -> Option<AccountStep> {
+    let record = view.snapshot.record.current()?.as_ref()?;
+    let prepared = is_current(&pbx.reading.entitlement) && may(view, pbx, &[graph::ENTITLED]);
+    (prepared && !record.bound.contains_key(&pbx.id)).then_some(AccountStep::BindPbx { pbx: pbx.id })
+}
+
+fn may(view: &View, pbx: &Pbx, also: &[&str]) -> bool {
+    let kinds = [&[graph::CREDENTIALS_VALID, graph::PERMISSIONS_GRANTED], also].concat();
+    graph::first_unmet(view, std::slice::from_ref(pbx), &kinds).is_none()
+}
+
+/// What must hold before a connection can be verified.
+const BEFORE_VERIFICATION: [&str; 5] =
+    [graph::ENTITLED, graph::PBXS_BOUND, graph::SERVICE_ENABLED, graph::CONSENT_GRANTED, graph::DIRECTORY_IMPORTED];
+
+fn verification(view: &View, pbx: &Pbx) -> Option<AccountStep> {
+    let known = pbx.reading.verification.current()?.as_ref();
+    let read = is_current(&view.snapshot.record) && is_current(&view.snapshot.consents);
+    let since = gates::must_be_verified_after(view, pbx)?;
+    let request = || view.observed.requested_at.unwrap_or_default();
+    let token = match known.map(|it| (it.state, it.verified_at)) {
+        None => format!("{since}"),
+        Some((VerificationState::Verified, Some(at))) if at < since => format!("{since}/{at}"),
+        Some((VerificationState::Failed, _)) if view.requested() => format!("{since}/{}", request()),
+        Some(_) => return None,
+    };
+    let key = key(view, "StartVerification", &format!("{}/{token}", pbx.id));
+    (read && may(view, pbx, &BEFORE_VERIFICATION)).then_some(AccountStep::StartVerification { pbx: pbx.id, key })
+}
+
+/// What must hold before an import is started for a run: all that lets the run write, but the import itself.
+const BEFORE_IMPORT: [&str; 7] = [
+    graph::ENTITLED,
+    graph::PBXS_BOUND,
+    graph::MANAGER_ONBOARDED,
+    graph::SERVICE_ENABLED,
+    graph::CONSENT_GRANTED,
+    graph::CONNECTION_VERIFIED,
+    graph::DOMAIN_ACTIVATED,
+];
+
+fn directory_import(view: &View) -> Option<AccountStep> {
+    let activity = view.snapshot.activity.current()?;
+    let (pbx, demand) = import_demand(view, activity)?;
+    let may_try = import_retry_at(activity).is_none_or(|at| at <= view.now) || view.requested();
+    if open_import(activity).is_some() || !may_try || !may(view, pbx, &BEFORE_IMPORT) {
+        return None;
+    }
+    let newest = activity.imports.iter().max_by_key(|job| job.started_at).map_or("none", |job| job.id.as_str());
+    let key = key(view, "StartDirectoryImport", &format!("{demand}/{newest}"));
+    Some(AccountStep::StartDirectoryImport { pbx: pbx.id, key })
+}
+
+/// The newest moment that a policy's import must follow, unless one did.
+pub(super) fn import_demand<'v, 'a>(view: &'v View<'a>, activity: &Activity) -> Option<(&'v Pbx<'a>, Timestamp)> {
+    let (policy, demand) =
+        view.observed.policies.iter().filter_map(|it| Some((it, it.needs_import_after?))).max_by_key(|(_, at)| *at)?;
+    let met = |job: &Job| job.state == JobState::Done && job.started_at >= demand;
+    let pbx = view.pbxs.iter().find(|pbx| pbx.id == policy.pbx)?;
+    (!activity.imports.iter().any(met)).then_some((pbx, demand))
+}
+
+pub(super) fn open_import(activity: &Activity) -> Option<&Job> {
+    activity.imports.iter().find(|job| job.state == JobState::Open)
+}
+
+/// After failed imports the next try comes with growing distance, counted from the end of the newest.
+pub(super) fn import_retry_at(activity: &Activity) -> Option<Timestamp> {
+    let mut imports: Vec<_> = activity.imports.iter().filter(|job| job.state != JobState::Open).collect();
+    imports.sort_by_key(|job| std::cmp::Reverse(job.started_at));
+    let failed = imports.iter().take_while(|job| job.state == JobState::Failed).count();
+    let newest = imports.first().filter(|_| failed > 0)?;
+    let pause = doubling(SignedDuration::from_mins(1), SignedDuration::from_hours(1), failed);
+    Some(newest.finished_at.unwrap_or(newest.started_at) + pause)
+}
+
+/// `first`, doubled with each further failure, at most `limit`.
+pub(super) fn doubling(first: SignedDuration, limit: SignedDuration, failures: usize) -> SignedDuration {
+    let doublings = failures.saturating_sub(1).min(20);
+    first.checked_mul(1 << doublings).unwrap_or(limit).min(limit)
+}
+
+fn tenant_push(view: &View) -> Option<AccountStep> {
+    let ready = graph::first_unmet(view, &view.pbxs, &BEFORE_PUSH).is_none();
+    if !ready || !push::is_read(view) {
+        return None;
+    }
+    match push::state(view)? {
+        Push::Due => Some(AccountStep::StartPush { key: key(view, "StartPush", &push::token(view)) }),
+        Push::NeedsSignIn => push_authorization(view),
+        Push::Idle | Push::Running(_) | Push::Failed | Push::Collecting(_) => None,
+    }
+}
+
+const BEFORE_PUSH: [&str; 3] = [graph::CREDENTIALS_VALID, graph::PERMISSIONS_GRANTED, graph::CONSENT_GRANTED];
+
+/// A link that stopped working looks like the one before it, so its expiry and the hour tell one request from the next.
+fn push_authorization(view: &View) -> Option<AccountStep> {
+    let authorization = view.snapshot.push_authorization.current()?;
+    if !push::needs_link(authorization, view.now) {
+        return None;
+    }
+    let known = authorization.valid_until.map(|at| at.to_string()).unwrap_or_default();
+    let shown = pending::known(view, pending::SIGN_IN_FOR_PUSH).and_then(|action| action.expires_at.as_ref());
+    let shown = shown.map(|at| at.0.to_string()).unwrap_or_default();
+    let hour = view.now.as_second().div_euclid(3600);
+    let token = format!("{:?}/{known}/{shown}/{hour}", authorization.state);
+    Some(AccountStep::RequestPushAuthorization { key: key(view, "RequestPushAuthorization", &token) })
+}
+
+fn key(view: &View, intent: &str, token: &str) -> String {
+    hex::encode(Sha256::digest(format!("{}/{intent}/{token}", view.observed.uid)))
+}
+
+/// Whether a run of this policy still writes.
+pub(super) fn is_writing(policy: &PolicyDemand) -> bool {
+    policy.needs_import_after.is_some()
+}

@@ -30,6 +30,8 @@ pub struct Connector {
     pub imported_version: u64,
     /// Directory imports and pushes, oldest first.
     pub runs: Vec<Run>,
+    /// Runs so far: the next id.
+    pub run_count: u64,
     /// Sign-in for pushes.
     pub push_authorization: Authorization,
     /// Links that wait for a human, by the token in them.
@@ -89,6 +91,8 @@ pub struct Administrator {
 pub struct Pbx {
     /// What was bought; absent: the integration is not visible for this PBX.
     pub entitlement: Option<Bought>,
+    /// Licenses that were bought while the integration is not visible.
+    pub licenses_hidden: u32,
     /// Since when it is bound; absent: it is not.
     pub bound_at: Option<Timestamp>,
     /// The switch Enable Sync.

@@ -231,13 +231,13 @@ impl Account {
 
     /// The numbers of a PBX that are routed to the extension with this short number, lowest first.
     pub fn routed(&self, organization: OrganizationId, extension: &str) -> Vec<&str> {
-        let is_target = |id: &String| {
-            self.extensions.get(id).is_some_and(|it| it.organization == organization && it.number == extension)
-        };
+        let is_target = |it: &&Extension| it.organization == organization && it.number == extension;
+        let ids: BTreeSet<&String> =
+            self.extensions.iter().filter(|(_, it)| is_target(it)).map(|(id, _)| id).collect();
         let mut numbers: Vec<&str> = self
             .phone_numbers
             .values()
-            .filter(|number| number.organization == organization && number.route_to.as_ref().is_some_and(is_target))
+            .filter(|number| number.route_to.as_ref().is_some_and(|id| ids.contains(id)))
             .map(|number| number.number.as_str())
             .collect();
         numbers.sort_unstable();

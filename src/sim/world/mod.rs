@@ -6,10 +6,32 @@
 
 pub mod connector;
 pub mod goto;
+pub mod permissions;
 pub mod settings;
 pub mod tenant;
 
+mod account;
+mod administrators;
+mod answers;
+mod consent;
+mod demo;
+mod dice;
+mod edit;
+mod edits;
+mod generate;
+mod hash;
+mod humans;
+mod imports;
 mod lagged;
+mod pairs;
+mod push;
+mod refusal;
+mod runs;
+mod settle;
+mod verification;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -17,9 +39,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::AccountKey;
 
+pub use administrators::AdministratorView;
 pub use connector::Connector;
+pub use demo::test_credentials;
+pub use edit::WorldEdit;
+pub use generate::{GenerateOptions, MAX_USERS};
 pub use goto::GotoSide;
+pub use hash::state_hash;
+pub use humans::HumanAction;
 pub use lagged::Lagged;
+pub use pairs::{Put, Slice};
+pub use refusal::Refusal;
 pub use settings::{Humans, Settings};
 pub use tenant::Tenant;
 

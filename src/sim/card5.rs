@@ -75,21 +75,21 @@ impl<'a> Dashboard<'a> {
     /// Equal addresses, one to one.
     fn automatic(&self) -> BTreeMap<&'a UserKey, EntraObjectId> {
         let people = self.account.members(self.organization).filter_map(|(key, user)| Some((user.address()?, key)));
-        let imported = self.connector.imported.iter().filter_map(|(id, user)| {
-            Some((user.user_principal_name.parse::<Address>().ok()?, *id))
-        });
+        let imported = self
+            .connector
+            .imported
+            .iter()
+            .filter_map(|(id, user)| Some((user.user_principal_name.parse::<Address>().ok()?, *id)));
         let teams = single(imported);
         single(people).into_iter().filter_map(|(address, key)| Some((key, *teams.get(&address)?))).collect()
     }
 
     /// The rows of the file that name somebody on both sides.
     fn manual(&self, rows: &[Row]) -> BTreeMap<&'a UserKey, EntraObjectId> {
-        let by_address = single(
-            self.account.members(self.organization).filter_map(|(key, user)| Some((user.address()?, key))),
-        );
-        let by_upn: BTreeMap<Address, EntraObjectId> = single(
-            self.world.tenant.users.iter().filter_map(|(id, user)| Some((user.address()?, *id))),
-        );
+        let by_address =
+            single(self.account.members(self.organization).filter_map(|(key, user)| Some((user.address()?, key))));
+        let by_upn: BTreeMap<Address, EntraObjectId> =
+            single(self.world.tenant.users.iter().filter_map(|(id, user)| Some((user.address()?, *id))));
         let person = |row: &Row| match (&row.user_key, &row.goto_email) {
             (Some(key), _) => self.account.users.get_key_value(key).map(|(key, _)| key),
             (None, Some(email)) => by_address.get(&email.parse().ok()?).copied(),

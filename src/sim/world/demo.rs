@@ -5,10 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::connector::{
-    Bought, Connector, ConsentGroup, DomainRecord, Pbx, Record, Run, Sent, VerificationRun,
-};
-use super::goto::{Account, Grant, GotoUser, OauthClient};
+use super::connector::{Bought, Connector, ConsentGroup, DomainRecord, Pbx, Record, Run, Sent, VerificationRun};
+use super::goto::{Account, GotoUser, Grant, OauthClient};
 use super::imports::seen;
 use super::permissions::PERMISSIONS;
 use super::tenant::{AppSecret, Application, Sku};
@@ -110,7 +108,7 @@ impl World {
             visible_since: None,
         };
         let (extension, number) = (1000 + person.number, format!("+1555{:07}", 5_550_100 + person.number));
-        self.add_goto_user(None, user_key(person.number), user, extension.to_string(), Some(number))?;
+        self.add_goto_user(None, &user_key(person.number), user, extension.to_string(), Some(number))?;
         if let Some(product) = person.product {
             let user = self.new_teams_user(email, &[product.to_owned()], days_before_start(30))?;
             let id = teams_user_id(person.number);
@@ -144,7 +142,7 @@ impl World {
             connector.imported_version = self.tenant.version;
             connector.run_count = 1;
             connector.runs = vec![Run {
-                id: "run-1".to_owned(),
+                id: "run-000001".to_owned(),
                 kind: SyncKind::Directory,
                 organization: connector.pbxs.keys().next().copied(),
                 accepted_at: imported_at,
@@ -176,7 +174,8 @@ impl GotoSide {
 pub(crate) fn base(settings: Settings, licenses: u32) -> World {
     let (account, organization) = (account_key(), organization_id());
     let mut goto = GotoSide { clients: [(test::GOTO_CLIENT_ID.to_owned(), client())].into(), ..GotoSide::default() };
-    let refresh_token = Grant { issued_at: Some(days_before_start(1)), expires_at: Some(days_before_start(-29)), ..grant() };
+    let refresh_token =
+        Grant { issued_at: Some(days_before_start(1)), expires_at: Some(days_before_start(-29)), ..grant() };
     goto.refresh_tokens.insert(test::GOTO_REFRESH_TOKEN.to_owned(), refresh_token);
     goto.personal_access_tokens.insert(test::GOTO_PAT.to_owned(), grant());
     let organizations = [(organization, "Head office".to_owned())].into();
@@ -246,7 +245,10 @@ fn consents(settings: &Settings) -> Vec<ConsentGroup> {
         link: None,
     };
     vec![
-        group("Directory", &[("User.Read.All", "find the people to connect"), ("Domain.ReadWrite.All", "add a domain")]),
+        group(
+            "Directory",
+            &[("User.Read.All", "find the people to connect"), ("Domain.ReadWrite.All", "add a domain")],
+        ),
         group("Calling", &[("user_impersonation", "give numbers and voice routing to connected users")]),
     ]
 }

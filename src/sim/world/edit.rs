@@ -142,7 +142,7 @@ impl World {
                     lines: Vec::new(),
                     visible_since: Some(self.goto_seen_at(now)),
                 };
-                self.add_goto_user(organization, key, user, extension, number)?;
+                self.add_goto_user(organization, &key, user, extension, number)?;
             }
             WorldEdit::DeleteGotoUser { user } => {
                 let key = self.find_goto_user(&user)?;
@@ -171,7 +171,11 @@ impl World {
                 self.tenant.touch(id, Some(seen_at));
             }
             WorldEdit::AddTeamsUser { id, user_principal_name, skus } => {
-                let mut user = self.new_teams_user(user_principal_name, &skus, after(now, self.settings.teams_provisioning_seconds))?;
+                let mut user = self.new_teams_user(
+                    user_principal_name,
+                    &skus,
+                    after(now, self.settings.teams_provisioning_seconds),
+                )?;
                 user.appears_at = Some(seen_at);
                 self.tenant.users.insert(id, user);
                 self.tenant.touch(id, Some(seen_at));
@@ -194,7 +198,7 @@ impl World {
             }
             WorldEdit::SetTenantNumber { number, teams_user } => {
                 let user = teams_user.map(|user| self.find_teams_user(&user)).transpose()?;
-                self.tenant.set_number(number, user, now, seen_at);
+                self.tenant.set_number(&number, user, now, seen_at);
             }
             WorldEdit::RemoveAppPermission { permission } => {
                 let role = app_role(&permission).ok_or(Refusal::NotFound("permission"))?;

@@ -75,7 +75,7 @@ impl World {
     pub(crate) fn add_goto_user(
         &mut self,
         pbx: Option<OrganizationId>,
-        key: UserKey,
+        key: &UserKey,
         mut user: GotoUser,
         number: String,
         phone_number: Option<String>,
@@ -193,8 +193,8 @@ impl Tenant {
     }
 
     /// Gives a number to somebody by hand, or takes it from whoever has it.
-    pub(crate) fn set_number(&mut self, number: String, user: Option<EntraObjectId>, now: Timestamp, seen_at: Timestamp) {
-        let entry = self.numbers.entry(number.clone()).or_insert_with(|| TenantNumber {
+    pub(crate) fn set_number(&mut self, number: &str, user: Option<EntraObjectId>, now: Timestamp, seen_at: Timestamp) {
+        let entry = self.numbers.entry(number.to_owned()).or_insert_with(|| TenantNumber {
             number_type: "directRouting".to_owned(),
             source: "online".to_owned(),
             target: Lagged::settled(None),
@@ -210,8 +210,8 @@ impl Tenant {
                 user.voice.set(state, now, seen_at);
             }
         };
-        change(former, &|voice| voice.numbers.retain(|it| *it != number));
-        change(user, &|voice| voice.numbers.extend([number.clone()]));
+        change(former, &|voice| voice.numbers.retain(|it| it != number));
+        change(user, &|voice| voice.numbers.extend([number.to_owned()]));
     }
 }
 

@@ -17,6 +17,8 @@ pub struct GotoSide {
     pub refresh_tokens: BTreeMap<String, Grant>,
     /// Personal access tokens by their text.
     pub personal_access_tokens: BTreeMap<String, Grant>,
+    /// Authorization codes by their text; each is good for one exchange.
+    pub codes: BTreeMap<String, Grant>,
     /// Issued access tokens by their text.
     pub access_tokens: BTreeMap<String, AccessToken>,
     /// Accounts.
@@ -232,8 +234,7 @@ impl Account {
     /// The numbers of a PBX that are routed to the extension with this short number, lowest first.
     pub fn routed(&self, organization: OrganizationId, extension: &str) -> Vec<&str> {
         let is_target = |it: &&Extension| it.organization == organization && it.number == extension;
-        let ids: BTreeSet<&String> =
-            self.extensions.iter().filter(|(_, it)| is_target(it)).map(|(id, _)| id).collect();
+        let ids: BTreeSet<&String> = self.extensions.iter().filter(|(_, it)| is_target(it)).map(|(id, _)| id).collect();
         let mut numbers: Vec<&str> = self
             .phone_numbers
             .values()

@@ -91,10 +91,8 @@ impl World {
 
     /// The effect of following a link that works.
     pub(crate) fn click(&mut self, account: &AccountKey, token: &str, at: Timestamp) {
-        let (who, sign_in_ends) = (
-            self.settings.global_administrator.clone(),
-            after(at, self.settings.push_authorization_seconds),
-        );
+        let (who, sign_in_ends) =
+            (self.settings.global_administrator.clone(), after(at, self.settings.push_authorization_seconds));
         let Some(connector) = self.connectors.get_mut(account) else { return };
         let Some(link) = connector.links.get_mut(token) else { return };
         link.used_at = Some(at);

@@ -3,6 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 
 use super::connector::{Connector, Pair, Pbx, RemovedPair};
+use super::page::{Cut, Listed};
 use super::settings::after;
 use super::{Refusal, World};
 use crate::clients::connector::wire::{Candidate, ConnectorUser, PutUser, Registration};
@@ -16,9 +17,6 @@ pub enum Put {
     /// The pair was there.
     Confirmed,
 }
-
-/// A part of a listing: items before it, and most items in it.
-pub type Slice = (usize, usize);
 
 impl World {
     /// `PUT P/users/{gotoUserKey}`.
@@ -146,35 +144,35 @@ impl World {
         })
     }
 
-    /// `GET P/users`, with the number of all.
+    /// `GET P/users`.
     pub fn connector_users(
         &self,
         account: &AccountKey,
         organization: OrganizationId,
-        (skip, take): Slice,
+        cut: Cut<'_>,
         now: Timestamp,
-    ) -> Result<(Vec<ConnectorUser>, usize), Refusal> {
+    ) -> Result<Listed<ConnectorUser>, Refusal> {
         let users = &self.pbx(account, organization)?.users;
-        let keys = users.keys().skip(skip).take(take);
-        let items: Result<_, _> = keys.map(|key| self.connector_user(account, organization, key, now)).collect();
-        Ok((items?, users.len()))
+        let entries = users.keys().map(|key| (key.as_str(), key));
+        let listed = cut.ascending(users.len(), entries, |key| self.connector_user(account, organization, key, now));
+        let items: Result<_, _> = listed.items.into_iter().collect();
+        Ok(Listed { items: items?, total: listed.total, more_after: listed.more_after })
     }
 
-    /// `GET P/candidates`, with the number of all.
+    /// `GET P/candidates`.
     pub fn candidates(
         &self,
         account: &AccountKey,
         organization: OrganizationId,
-        (skip, take): Slice,
-    ) -> Result<(Vec<Candidate>, usize), Refusal> {
+        cut: Cut<'_>,
+    ) -> Result<Listed<Candidate>, Refusal> {
         let pbx = self.pbx(account, organization)?;
         let members = || self.goto.accounts.get(account).into_iter().flat_map(|it| it.members(organization));
-        let candidate = |key: &UserKey| Candidate {
+        let entries = members().map(|(key, _)| (key.as_str(), key));
+        Ok(cut.ascending(members().count(), entries, |key| Candidate {
             goto_user_key: key.clone(),
             secure_calling: pbx.secure_calling.contains(key),
-        };
-        let items = members().skip(skip).take(take).map(|(key, _)| candidate(key)).collect();
-        Ok((items, members().count()))
+        }))
     }
 
     /// Every rule that a new pair must pass.
@@ -232,7 +230,14 @@ impl World {
 }
 
 impl Connector {
-    fn add(&mut self, organization: OrganizationId, user: &UserKey, put: &PutUser, number: Option<String>, now: Timestamp) {
+    fn add(
+        &mut self,
+        organization: OrganizationId,
+        user: &UserKey,
+        put: &PutUser,
+        number: Option<String>,
+        now: Timestamp,
+    ) {
         self.revision += 1;
         let pair = Pair {
             teams_user: put.teams_user_id,

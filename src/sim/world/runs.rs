@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use k8s_openapi::jiff::Timestamp;
 
 use super::connector::{Connector, Run};
-use super::pairs::Slice;
+use super::page::{Cut, Listed};
 use super::settings::after;
 use super::{Refusal, World};
+use crate::clients::connector::wire;
 use crate::clients::connector::wire::{
     ConsentState, SyncCounts, SyncKind, SyncOutcome, SyncResult, SyncSide, SyncState, SyncStatus, SyncTick,
 };
-use crate::clients::connector::wire;
-use crate::domain::{AccountKey, OrganizationId, UserKey};
+use crate::domain::{AccountKey, OrganizationId};
 
 impl World {
     /// `POST A/syncs`: returns the run as it was accepted.
@@ -32,7 +32,7 @@ impl World {
         let connector = self.connector_mut(account)?;
         connector.run_count += 1;
         let run = Run {
-            id: format!("run-{}", connector.run_count),
+            id: format!("run-{:06}", connector.run_count),
             kind,
             organization,
             accepted_at: now,
@@ -81,12 +81,12 @@ impl World {
         &self,
         account: &AccountKey,
         since: Option<Timestamp>,
-        (skip, take): Slice,
+        cut: Cut<'_>,
         now: Timestamp,
-    ) -> Result<(Vec<wire::Sync>, usize), Refusal> {
+    ) -> Result<Listed<wire::Sync>, Refusal> {
         let runs = &self.connector(account)?.runs;
         let wanted = || runs.iter().rev().filter(|run| since.is_none_or(|since| since <= run.accepted_at));
-        Ok((wanted().skip(skip).take(take).map(|run| run.view(now)).collect(), wanted().count()))
+        Ok(cut.descending(wanted().count(), wanted().map(|run| (run.id.as_str(), run)), |run| run.view(now)))
     }
 
     /// `GET A/syncs/{id}`.
@@ -94,21 +94,16 @@ impl World {
         Ok(self.connector(account)?.run(id)?.view(now))
     }
 
-    /// `GET A/syncs/{id}/results`, with the number of all.
-    pub fn run_results(
-        &self,
-        account: &AccountKey,
-        id: &str,
-        (skip, take): Slice,
-    ) -> Result<(Vec<SyncResult>, usize), Refusal> {
+    /// `GET A/syncs/{id}/results`.
+    pub fn run_results(&self, account: &AccountKey, id: &str, cut: Cut<'_>) -> Result<Listed<SyncResult>, Refusal> {
         let results = &self.connector(account)?.run(id)?.results;
-        let view = |(user, outcome): (&UserKey, &super::connector::Outcome)| SyncResult {
+        let entries = results.iter().map(|(user, outcome)| (user.as_str(), (user, outcome)));
+        Ok(cut.ascending(results.len(), entries, |(user, outcome)| SyncResult {
             goto_user_key: user.clone(),
             outcome: outcome.outcome,
             error_code: outcome.error_code.clone(),
             message: outcome.error_code.as_deref().map(|code| format!("the tenant refused: {code}")),
-        };
-        Ok((results.iter().skip(skip).take(take).map(view).collect(), results.len()))
+        }))
     }
 
     /// `GET A/sync-state`.
@@ -119,22 +114,22 @@ impl World {
 
     fn import_tick(&self, connector: &Connector) -> SyncSide {
         let last = connector.last_run(SyncKind::Directory);
-        let since = last.map(|run| run.accepted_at);
         let queued = connector.imported_version < self.tenant.version || connector.imported.is_empty();
-        side(last, queued.then_some(since))
+        let unseen = self.tenant.users.values().filter(|user| user.version > connector.imported_version);
+        side(last, queued, unseen.filter_map(|user| user.visible_since).min())
     }
 }
 
-/// The tick of one side: `queued` is set when changes wait, with the moment since when, if it is known.
-fn side(last: Option<&Run>, queued: Option<Option<Timestamp>>) -> SyncSide {
+/// The tick of one side: whether changes wait, and since when if that is known.
+fn side(last: Option<&Run>, queued: bool, changes_since: Option<Timestamp>) -> SyncSide {
     let state = match last {
         Some(run) if run.end.is_none() => SyncTick::Syncing,
         Some(run) if run.end == Some(SyncStatus::Failed) => SyncTick::Failed,
-        _ if queued.is_some() => SyncTick::ChangesQueued,
+        _ if queued => SyncTick::ChangesQueued,
         Some(run) if run.end == Some(SyncStatus::Warning) => SyncTick::Warning,
         _ => SyncTick::UpToDate,
     };
-    SyncSide { state, changes_since: queued.flatten() }
+    SyncSide { state, changes_since }
 }
 
 impl Connector {
@@ -163,7 +158,8 @@ impl Connector {
         let pairs = self.pbxs.values().flat_map(|pbx| pbx.users.values());
         let changed = pairs.filter(|pair| pair.revision > carried).map(|pair| pair.updated_at);
         let removed = self.removed.iter().filter(|pair| pair.revision > carried).map(|pair| pair.removed_at);
-        side(last, changed.chain(removed).min().map(Some))
+        let since = changed.chain(removed).min();
+        side(last, since.is_some(), since)
     }
 }
 

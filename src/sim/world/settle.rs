@@ -38,6 +38,11 @@ impl World {
         quiet.chain(effects).filter(|at| *at > now).min()
     }
 
+    /// When an automatic human acts next; `None`: nothing waits for one.
+    pub fn next_human(&self) -> Option<Timestamp> {
+        self.links_due().map(|(at, _)| at).min()
+    }
+
     fn first_due(&self) -> Option<(Timestamp, Due)> {
         self.dues().min()
     }
@@ -58,9 +63,10 @@ impl World {
             Humans::Manual => None,
             Humans::Auto { after_seconds } => Some(after_seconds),
         };
-        let links = self.connectors.iter().flat_map(|(account, connector)| {
-            connector.links.iter().map(move |(token, link)| (account, token, link))
-        });
+        let links = self
+            .connectors
+            .iter()
+            .flat_map(|(account, connector)| connector.links.iter().map(move |(token, link)| (account, token, link)));
         links.filter_map(move |(account, token, link)| {
             let at = after(link.made_at, wait?);
             let alive = link.used_at.is_none() && at < link.expires_at;

@@ -7,9 +7,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use k8s_openapi::jiff::{SignedDuration, Timestamp, civil};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+
+use super::world::test_credentials::START;
 
 /// Quiet time after the last call or answer before time may move.
 const SETTLE: Duration = Duration::from_millis(30);
@@ -194,7 +196,7 @@ impl SimClock {
     pub fn new(mode: Mode) -> Self {
         let state = State {
             mode,
-            base: beginning(),
+            base: START,
             since: Instant::now(),
             in_flight: 0,
             polls: Vec::new(),
@@ -370,8 +372,4 @@ fn pause(state: &State, wait: Wait, held: Option<Duration>) -> Option<Duration> 
 
 fn due(wait: Wait, now: Timestamp) -> bool {
     matches!(wait, Wait::Idle { after: Some(at), .. } | Wait::Until(at) if at <= now)
-}
-
-fn beginning() -> Timestamp {
-    civil::date(2026, 1, 5).at(8, 0, 0, 0).in_tz("UTC").map_or(Timestamp::UNIX_EPOCH, |zoned| zoned.timestamp())
 }

@@ -30,7 +30,8 @@ pub(super) async fn users(call: Call, uri: Uri) -> Answer {
     }
     let wanted = Wanted { list: &format!("users/{key}"), marker: params.get("pageMarker"), size: PAGE };
     let shown = account.users.iter().filter(|(_, user)| visible(user.visible_since, call.now()));
-    page::answer(&call, &wanted, shown.map(|(user_key, user)| (user_key.as_str(), item(user_key, user, key, account))))
+    let items = shown.map(|(user_key, user)| (user_key.as_str(), (user_key, user)));
+    page::answer(&call, &wanted, items, |_, (user_key, user)| item(user_key, user, key, account))
 }
 
 fn unauthorized() -> Refused {

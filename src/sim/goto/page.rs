@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::clients::goto::wire::MarkerPage;
@@ -21,11 +20,11 @@ impl Marker {
         BASE64_URL_SAFE_NO_PAD.encode(format!("{list}|{}|{}", self.ordinal, self.last))
     }
 
-    fn decode(text: &str, list: &str) -> Result<Self, BadQuery> {
+    fn decode(text: &str, name: &str) -> Result<Self, BadQuery> {
         let bad = || BadQuery::Value("pageMarker");
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| bad())?;
         let text = String::from_utf8(bytes).map_err(|_| bad())?;
-        let rest = text.strip_prefix(list).and_then(|rest| rest.strip_prefix('|')).ok_or_else(bad)?;
+        let rest = text.strip_prefix(name).and_then(|rest| rest.strip_prefix('|')).ok_or_else(bad)?;
         let (number, last) = rest.split_once('|').ok_or_else(bad)?;
         Ok(Self { ordinal: number.parse().map_err(|_| bad())?, last: last.to_owned() })
     }
@@ -41,26 +40,27 @@ pub(super) struct Wanted<'a> {
     pub(super) size: usize,
 }
 
-/// The page of a list whose items come in the order of their keys.
-pub(super) fn answer<'k, T: Serialize>(
+/// The page of a list whose items come in the order of their keys; only those of the page are shown.
+pub(super) fn answer<'k, T>(
     call: &Call,
     wanted: &Wanted<'_>,
     items: impl Iterator<Item = (&'k str, T)>,
+    show: impl Fn(&str, T) -> Value,
 ) -> Answer {
     let from = wanted.marker.map(|text| Marker::decode(text, wanted.list)).transpose();
     let from = from.map_err(|error| super::bad_request(&error))?;
     let ordinal = from.as_ref().map_or(0, |marker| marker.ordinal + 1);
     call.page(ordinal);
-    let size = call.page_size(wanted.size);
-    let mut rest =
-        items.skip_while(|(key, _)| from.as_ref().is_some_and(|marker| *key <= marker.last.as_str())).peekable();
+    let seen = |key: &str| from.as_ref().is_some_and(|marker| key <= marker.last.as_str());
+    let mut rest = items.skip_while(|(key, _)| seen(key)).peekable();
     let mut last = None;
     let mut page = Vec::new();
+    let size = call.page_size(wanted.size);
     while page.len() < size
         && let Some((key, item)) = rest.next()
     {
         last = Some(key);
-        page.push(serde_json::to_value(item).unwrap_or(Value::Null));
+        page.push(show(key, item));
     }
     let more = rest.peek().is_some();
     let marker = last.filter(|_| more).map(|last| Marker { ordinal, last: last.to_owned() }.encode(wanted.list));

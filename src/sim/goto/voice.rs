@@ -32,7 +32,9 @@ pub(super) async fn phone_numbers(call: Call, uri: Uri) -> Answer {
     };
     let items = account.phone_numbers.iter().filter(|(_, it)| admits(it));
     let name = format!("numbers/{key}/{}/{}", target.unwrap_or_default(), number.unwrap_or_default());
-    page::answer(&call, &list.wanted(&name)?, items.map(|(id, it)| (id.as_str(), number_item(key, id, it))))
+    page::answer(&call, &list.wanted(&name)?, items.map(|(id, it)| (id.as_str(), it)), |id, it| {
+        number_item(key, id, it)
+    })
 }
 
 /// `GET /voice-admin/v1/extensions`.
@@ -46,7 +48,9 @@ pub(super) async fn extensions(call: Call, uri: Uri) -> Answer {
     };
     let items = account.extensions.iter().filter(|(_, it)| admits(it));
     let name = format!("extensions/{key}/{}", kinds.unwrap_or_default());
-    page::answer(&call, &list.wanted(&name)?, items.map(|(id, it)| (id.as_str(), extension_item(key, id, it))))
+    page::answer(&call, &list.wanted(&name)?, items.map(|(id, it)| (id.as_str(), it)), |id, it| {
+        extension_item(key, id, it)
+    })
 }
 
 /// `GET /voice-admin/v1/phone-numbers/{id}`.

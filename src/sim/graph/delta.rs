@@ -22,7 +22,7 @@ use crate::sim::Call;
 use crate::sim::query::{BadQuery, Params, Plus};
 use crate::sim::reply::{Answer, Refused, graph_error, ok};
 use crate::sim::world::World;
-use crate::sim::world::tenant::Tenant;
+use crate::sim::world::tenant::{DeletedUser, Tenant, TenantUser};
 
 /// The server chooses the size of a page.
 const PAGE: usize = 200;
@@ -122,16 +122,15 @@ fn page(call: &Call, world: &World, mut token: Token, base: &str) -> Response {
     call.page(token.ordinal);
     let now = call.now();
     let to = *token.to.get_or_insert_with(|| world.tenant.visible_version(now));
-    let changes = changes(&world.tenant, &token, to, now);
-    let rest = changes.iter().filter(|(id, _)| token.after.is_none_or(|after| *id > after));
+    let rest = changes(&world.tenant, &token, to, now);
     let mut random = StdRng::seed_from_u64(call.roll().seed);
     let hostile = !call.sim().hostile.is_calm();
     let empty = hostile && !token.empty && random.random_bool(0.1);
     let size = if empty { 0 } else { call.page_size(PAGE) };
-    let items: Vec<&(EntraObjectId, Value)> = rest.clone().take(size).collect();
-    let more = rest.count() > items.len();
-    let last = items.last().map(|(id, _)| *id).or(token.after);
-    let mut value: Vec<Value> = items.into_iter().map(|(_, item)| item.clone()).collect();
+    let more = rest.len() > size;
+    let page = &rest[..size.min(rest.len())];
+    let last = page.last().map(|(id, _)| *id).or(token.after);
+    let mut value: Vec<Value> = page.iter().map(|(id, change)| change.show(*id, token.select.as_deref())).collect();
     if hostile {
         disorder(&mut value, &mut random);
     }
@@ -156,18 +155,36 @@ fn disorder(value: &mut Vec<Value>, random: &mut StdRng) {
     value.shuffle(random);
 }
 
-/// What a round brings, by id: users as they are now, or the mark that they are gone.
-fn changes(tenant: &Tenant, token: &Token, to: u64, now: Timestamp) -> Vec<(EntraObjectId, Value)> {
-    let wanted = |id: &EntraObjectId| token.only.as_ref().is_none_or(|only| only.contains(id));
+/// What a round tells of one user.
+enum Change<'a> {
+    /// The user as it is now.
+    User(&'a TenantUser),
+    /// The mark that it is gone.
+    Gone(&'a DeletedUser),
+}
+
+impl Change<'_> {
+    fn show(&self, id: EntraObjectId, select: Option<&[String]>) -> Value {
+        match self {
+            Self::User(user) => project(item(id, user), select),
+            Self::Gone(user) => {
+                let reason = if user.permanent { "deleted" } else { "changed" }.to_owned();
+                json!({"id": id, "@removed": Removed { reason }})
+            }
+        }
+    }
+}
+
+/// What is left of a round, by id.
+fn changes<'a>(tenant: &'a Tenant, token: &Token, to: u64, now: Timestamp) -> Vec<(EntraObjectId, Change<'a>)> {
+    let wanted = |id: &EntraObjectId| {
+        token.after.is_none_or(|after| *id > after) && token.only.as_ref().is_none_or(|only| only.contains(id))
+    };
     let within = |version: u64| token.from.is_none_or(|from| version > from && version <= to);
     let users = tenant.users_at(now).filter(|(id, user)| wanted(id) && within(user.version));
-    let users = users.map(|(id, user)| (*id, project(item(*id, user), token.select.as_deref())));
     let gone = tenant.deleted.iter().filter(|(id, user)| token.from.is_some() && wanted(id) && within(user.version));
-    let gone = gone.map(|(id, user)| {
-        let reason = if user.permanent { "deleted" } else { "changed" }.to_owned();
-        (*id, json!({"id": id, "@removed": Removed { reason }}))
-    });
-    let mut all: Vec<_> = users.chain(gone).collect();
+    let users = users.map(|(id, user)| (*id, Change::User(user)));
+    let mut all: Vec<_> = users.chain(gone.map(|(id, user)| (*id, Change::Gone(user)))).collect();
     all.sort_by_key(|(id, _)| *id);
     all
 }

@@ -59,10 +59,16 @@ pub(super) async fn number_assignments(call: Call, headers: HeaderMap, uri: Uri)
     permitted_in_teams(&world, &call, &NUMBER_READERS)?;
     call.page((skip / top) as u64);
     let now = call.now();
-    let all = world.tenant.numbers_at(now).map(|(text, number)| number_item(&world.tenant, text, number, now));
-    let admitted: Vec<Value> = all.filter(|item| filter.iter().all(|comparison| equals(item, comparison))).collect();
+    let show = |(text, number): &(&String, &TenantNumber)| number_item(&world.tenant, text, number, now);
+    let admits = |one: &(&String, &TenantNumber)| {
+        filter.is_empty() || {
+            let item = show(one);
+            filter.iter().all(|comparison| equals(&item, comparison))
+        }
+    };
+    let admitted: Vec<_> = world.tenant.numbers_at(now).filter(admits).collect();
     let total = admitted.len();
-    let value: Vec<Value> = admitted.into_iter().skip(skip).take(call.page_size(top)).collect();
+    let value: Vec<Value> = admitted.iter().skip(skip).take(call.page_size(top)).map(show).collect();
     let end = skip + value.len();
     let mut body = json!({"value": value});
     if end < total && end > skip {

@@ -77,15 +77,19 @@ pub(super) async fn list(call: Call, headers: HeaderMap, uri: Uri) -> Answer {
     permitted(&world, &call, &[permission::USER_READ, permission::USER_WRITE])?;
     let ordinal = from.as_ref().map_or(0, |token| token.ordinal + 1);
     call.page(ordinal);
-    let all = world.tenant.users_at(call.now()).map(|(id, user)| (*id, item(*id, user)));
-    let admitted: Vec<(EntraObjectId, Value)> =
-        all.filter(|(_, item)| filter.iter().all(|comparison| equals(item, comparison))).collect();
-    let rest = admitted.iter().filter(|(id, _)| from.as_ref().is_none_or(|token| *id > token.after));
-    let page: Vec<&(EntraObjectId, Value)> = rest.clone().take(call.page_size(top)).collect();
-    let value: Vec<Value> = page.iter().map(|(_, item)| project(item.clone(), Some(&selected))).collect();
+    let admits = |(id, user): &(&EntraObjectId, &TenantUser)| {
+        filter.is_empty() || {
+            let item = item(**id, user);
+            filter.iter().all(|comparison| equals(&item, comparison))
+        }
+    };
+    let admitted: Vec<(&EntraObjectId, &TenantUser)> = world.tenant.users_at(call.now()).filter(admits).collect();
+    let rest = admitted.iter().filter(|(id, _)| from.as_ref().is_none_or(|token| **id > token.after));
+    let page: Vec<_> = rest.clone().take(call.page_size(top)).collect();
+    let value: Vec<Value> = page.iter().map(|(id, user)| project(item(**id, user), Some(&selected))).collect();
     let mut body = json!({"value": value});
     if let Some((after, _)) = page.last().filter(|_| rest.count() > page.len()) {
-        body["@odata.nextLink"] = json!(next_link(&headers, &params, &SkipToken { after: *after, ordinal }));
+        body["@odata.nextLink"] = json!(next_link(&headers, &params, &SkipToken { after: **after, ordinal }));
     }
     let counted = headers.get("ConsistencyLevel").is_some_and(|level| level == "eventual");
     if counted && from.is_none() && params.get("$count") == Some("true") {

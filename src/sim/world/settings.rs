@@ -1,0 +1,93 @@
+//! Delays, windows and habits of a world. Seconds are business time.
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// How long things take and how the humans behave. Sources of the figures: `[guide]` the vendor's set-up guide, `[peer]` a
+/// product of the same class, `[own]` chosen for the simulator.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Settings {
+    /// Seed of every draw of the world.
+    pub seed: u64,
+    /// What the humans do.
+    pub humans: Humans,
+    /// Who signs in as Global Administrator.
+    pub global_administrator: String,
+    /// How long a directory import or push waits before it works `[own]`.
+    pub queue_seconds: u32,
+    /// Length of a directory import; up to 15 minutes are normal `[guide]`.
+    pub directory_import_seconds: u32,
+    /// Length of a push `[own]`.
+    pub push_seconds: u32,
+    /// Length of a verification `[own]`.
+    pub verification_seconds: u32,
+    /// How long after a removal the connector license is free again `[own]`.
+    pub license_release_seconds: u32,
+    /// Earliest and latest registration after the push that carried a user `[own]`.
+    pub registration_seconds: [u32; 2],
+    /// Activation of a domain, up to 24 h.
+    pub domain_activation_seconds: u32,
+    /// Life of an invitation, 48 h `[peer]`.
+    pub invitation_seconds: u32,
+    /// Life of a consent or sign-in link, 1 h `[peer]`.
+    pub link_seconds: u32,
+    /// How long a sign-in allows pushes to start, 1 h `[peer]`.
+    pub push_authorization_seconds: u32,
+    /// Longest read-after-write lag of GoTo.
+    pub goto_lag_seconds: u32,
+    /// Longest read-after-write lag of Microsoft Graph.
+    pub graph_lag_seconds: u32,
+    /// How long a newly licensed user is absent from userConfigurations.
+    pub teams_provisioning_seconds: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            humans: Humans::Manual,
+            global_administrator: "admin@contoso.example".to_owned(),
+            queue_seconds: 2,
+            directory_import_seconds: 90,
+            push_seconds: 40,
+            verification_seconds: 20,
+            license_release_seconds: 120,
+            registration_seconds: [60, 180],
+            domain_activation_seconds: 4 * 3600,
+            invitation_seconds: 48 * 3600,
+            link_seconds: 3600,
+            push_authorization_seconds: 3600,
+            goto_lag_seconds: 5,
+            graph_lag_seconds: 20,
+            teams_provisioning_seconds: 3600,
+        }
+    }
+}
+
+impl Settings {
+    /// The same without read-after-write lag; what takes its time by nature still does.
+    #[must_use]
+    pub fn calm(self) -> Self {
+        Self { goto_lag_seconds: 0, graph_lag_seconds: 0, ..self }
+    }
+}
+
+/// What the humans of the world do with a link.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Humans {
+    /// They wait to be told by the control port or by a click on the link's page.
+    #[default]
+    Manual,
+    /// They do what a link asks for, some business seconds after it was made.
+    Auto {
+        /// Business seconds.
+        after_seconds: u32,
+    },
+}
+
+/// `at` and some seconds; saturates at the end of time.
+pub(crate) fn after(at: Timestamp, seconds: u32) -> Timestamp {
+    at.saturating_add(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MAX)
+}

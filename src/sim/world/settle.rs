@@ -1,0 +1,118 @@
+//! What is due happens, in order of time.
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::World;
+use super::settings::{Humans, after};
+use crate::clients::connector::wire::{DomainState, SyncKind};
+use crate::domain::{AccountKey, OrganizationId};
+
+/// An effect that waits for its moment.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// A human follows a link.
+    Link(AccountKey, String),
+    /// A directory import or a push ends.
+    Run(AccountKey, usize),
+    /// A verification ends.
+    Verification(AccountKey, OrganizationId),
+    /// Microsoft has activated a domain.
+    Activation(AccountKey, String),
+}
+
+impl World {
+    /// Applies every effect that is due up to `now`.
+    pub fn settle(&mut self, now: Timestamp) {
+        while let Some((at, due)) = self.first_due().filter(|(at, _)| *at <= now) {
+            self.apply(due, at);
+        }
+    }
+
+    /// When the next effect is due or the next license or registration comes; `None`: nothing will happen by itself.
+    pub fn next_event(&self, now: Timestamp) -> Option<Timestamp> {
+        let pbxs = self.connectors.values().flat_map(|connector| connector.pbxs.values());
+        let quiet = pbxs.flat_map(|pbx| {
+            pbx.releasing.iter().copied().chain(pbx.users.values().filter_map(|pair| pair.registered_at))
+        });
+        let effects = self.dues().map(|(at, _)| at);
+        quiet.chain(effects).filter(|at| *at > now).min()
+    }
+
+    /// When an automatic human acts next; `None`: nothing waits for one.
+    pub fn next_human(&self) -> Option<Timestamp> {
+        self.links_due().map(|(at, _)| at).min()
+    }
+
+    fn first_due(&self) -> Option<(Timestamp, Due)> {
+        self.dues().min()
+    }
+
+    fn dues(&self) -> impl Iterator<Item = (Timestamp, Due)> {
+        self.runs_due().chain(self.links_due()).chain(self.verifications_due()).chain(self.activations_due())
+    }
+
+    fn runs_due(&self) -> impl Iterator<Item = (Timestamp, Due)> {
+        self.connectors.iter().flat_map(|(account, connector)| {
+            let open = connector.runs.iter().enumerate().filter(|(_, run)| run.end.is_none());
+            open.map(|(index, run)| (run.ends_at, Due::Run(account.clone(), index)))
+        })
+    }
+
+    fn links_due(&self) -> impl Iterator<Item = (Timestamp, Due)> {
+        let wait = match self.settings.humans {
+            Humans::Manual => None,
+            Humans::Auto { after_seconds } => Some(after_seconds),
+        };
+        let links = self
+            .connectors
+            .iter()
+            .flat_map(|(account, connector)| connector.links.iter().map(move |(token, link)| (account, token, link)));
+        links.filter_map(move |(account, token, link)| {
+            let at = after(link.made_at, wait?);
+            let alive = link.used_at.is_none() && at < link.expires_at;
+            alive.then(|| (at, Due::Link(account.clone(), token.clone())))
+        })
+    }
+
+    fn verifications_due(&self) -> impl Iterator<Item = (Timestamp, Due)> {
+        self.connectors.iter().flat_map(|(account, connector)| {
+            connector.pbxs.iter().filter_map(|(organization, pbx)| {
+                let run = pbx.verification.as_ref().filter(|run| !run.ended)?;
+                Some((run.ends_at, Due::Verification(account.clone(), *organization)))
+            })
+        })
+    }
+
+    fn activations_due(&self) -> impl Iterator<Item = (Timestamp, Due)> {
+        self.connectors.iter().flat_map(|(account, connector)| {
+            connector.domains.iter().filter_map(|(name, domain)| {
+                let at = domain.activates_at.filter(|_| domain.state == DomainState::Activating)?;
+                Some((at, Due::Activation(account.clone(), name.clone())))
+            })
+        })
+    }
+
+    fn apply(&mut self, due: Due, at: Timestamp) {
+        match due {
+            Due::Link(account, token) => self.click(&account, &token, at),
+            Due::Run(account, index) => self.end_run(&account, index, at),
+            Due::Verification(account, organization) => self.end_verification(&account, organization),
+            Due::Activation(account, name) => {
+                let domain = self.connectors.get_mut(&account).and_then(|it| it.domains.get_mut(&name));
+                if let Some(domain) = domain {
+                    domain.state = DomainState::Activated;
+                    domain.activates_at = None;
+                }
+            }
+        }
+    }
+
+    fn end_run(&mut self, account: &AccountKey, index: usize, at: Timestamp) {
+        let kind = self.connectors.get(account).and_then(|it| it.runs.get(index)).map(|run| run.kind);
+        match kind {
+            Some(SyncKind::Directory) => self.end_import(account, index, at),
+            Some(SyncKind::Push) => self.end_push(account, index, at),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! The development environment on the command line.
+fn main() {}

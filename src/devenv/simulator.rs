@@ -1,0 +1,1 @@
+//! The simulator as a process, and a client of its control port.

@@ -160,7 +160,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_terminated_process_may_finish_its_work() {
-        let (_directory, process) = shell("trap 'echo bye; exit 7' TERM; echo up; while :; do read -r _ < /dev/zero; done");
+        let (_directory, process) = shell("trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.05; done");
         let up = async || std::fs::read_to_string(process.log()).ok().filter(|log| log.contains("up"));
         process.until(Duration::from_secs(10), up).await.unwrap();
         assert_eq!(process.terminate().await.unwrap().code(), Some(7));

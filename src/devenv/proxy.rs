@@ -16,7 +16,6 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
 
 use super::route::Upstream;
 use super::tls::Authority;
@@ -86,7 +85,7 @@ struct Shared {
     record: Mutex<Record>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Record {
     calls: Vec<Call>,
     counts: BTreeMap<String, usize>,
@@ -94,15 +93,14 @@ struct Record {
 }
 
 impl Proxy {
-    /// Listens on a free loopback port with a certificate of `authority`.
-    pub async fn start(target: Target, authority: &Authority, on_kill: OnKill) -> anyhow::Result<Self> {
+    /// Listens on a free loopback port with a certificate of `authority`, as a task of the current runtime.
+    pub fn start(target: Target, authority: &Authority, on_kill: OnKill) -> anyhow::Result<Self> {
         let Target { upstream, url, authority: trusted } = target;
         let trusted = reqwest::Certificate::from_pem(trusted.as_bytes()).context("the authority of the upstream")?;
         let http = reqwest::Client::builder().no_proxy().no_gzip().http1_only().tls_certs_only([trusted]);
         let http = http.redirect(reqwest::redirect::Policy::none()).build()?;
         let shared = Arc::new(Shared { upstream, url, http, on_kill, record: Mutex::default() });
-        let identity = authority.server(&["127.0.0.1", "localhost"])?;
-        let tls = RustlsConfig::from_pem(identity.certificate.into_bytes(), identity.key.into_bytes()).await?;
+        let tls = authority.server(&["127.0.0.1", "localhost"])?.listener()?;
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;

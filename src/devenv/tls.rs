@@ -1,9 +1,14 @@
 //! A certificate authority of our own, so that every TLS connection of the development environment is verified.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
+use axum_server::tls_rustls::RustlsConfig;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
 };
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// A certificate authority that lives as long as the environment it serves.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -56,5 +61,18 @@ impl Authority {
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.0).context("signing a certificate")?;
         Ok(Identity { certificate: certificate.pem(), key: key.serialize_pem() })
+    }
+}
+
+impl Identity {
+    /// The configuration of a listener that speaks HTTP/1.1 only.
+    pub fn listener(&self) -> anyhow::Result<RustlsConfig> {
+        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes())?;
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes())?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        let mut config = builder.with_no_client_auth().with_single_cert(vec![certificate], key)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(RustlsConfig::from_config(Arc::new(config)))
     }
 }

@@ -128,7 +128,10 @@ mod tests {
         ]
         .join("\n");
         let requests = parse(&text, me).unwrap();
-        let short: Vec<_> = requests.iter().map(|request| (request.verb.as_str(), request.resource.as_str(), request.writes())).collect();
+        let short: Vec<_> = requests
+            .iter()
+            .map(|request| (request.verb.as_str(), request.resource.as_str(), request.writes()))
+            .collect();
         assert_eq!(short, [("patch", "usersyncpolicies/status", true), ("watch", "usersyncpolicies", false)]);
     }
 }

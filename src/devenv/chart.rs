@@ -66,7 +66,8 @@ pub fn parse_folder(folder: &Path) -> anyhow::Result<Vec<DynamicObject>> {
     let mut files = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
     files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
-    let read = |file: &std::path::PathBuf| parse(&std::fs::read_to_string(file)?).with_context(|| file.display().to_string());
+    let read =
+        |file: &std::path::PathBuf| parse(&std::fs::read_to_string(file)?).with_context(|| file.display().to_string());
     Ok(files.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?.concat())
 }
 

@@ -23,7 +23,7 @@ use super::{audit, watchdog};
 pub type StepReport<'a> = &'a (dyn Fn(&str, Duration) + Sync);
 
 /// How long a program of the control plane may take to become ready: seconds as a rule, more on a machine that compiles.
-const READY_WITHIN: Duration = Duration::from_secs(120);
+const READY_WITHIN: Duration = Duration::from_mins(2);
 /// The longest life the API server grants; no test lives as long.
 const TOKEN_SECONDS: i64 = 24 * 3600;
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
@@ -59,7 +59,15 @@ impl ControlPlane {
         let controller_manager = start_controller_manager(directory, &programs)?;
         step.done("kube-controller-manager");
         let directory = directory.to_owned();
-        Ok(Self { directory, programs, authority, url, _controller_manager: controller_manager, _apiserver: apiserver, _etcd: etcd })
+        Ok(Self {
+            directory,
+            programs,
+            authority,
+            url,
+            _controller_manager: controller_manager,
+            _apiserver: apiserver,
+            _etcd: etcd,
+        })
     }
 
     /// Also removes the directory when this process ends, even by SIGKILL.
@@ -99,7 +107,12 @@ impl ControlPlane {
     }
 
     /// The same, but reaching the API server at another address, such as a proxy's.
-    pub async fn kubeconfig_through(&self, server: &Server<'_>, namespace: &str, service_account: &str) -> anyhow::Result<PathBuf> {
+    pub async fn kubeconfig_through(
+        &self,
+        server: &Server<'_>,
+        namespace: &str,
+        service_account: &str,
+    ) -> anyhow::Result<PathBuf> {
         let token = self.token(namespace, service_account).await?;
         let port = server.url.rsplit(':').next().unwrap_or_default();
         let path = self.directory.join(format!("{namespace}.{service_account}.{port}.kubeconfig"));
@@ -109,7 +122,11 @@ impl ControlPlane {
 
     async fn token(&self, namespace: &str, service_account: &str) -> anyhow::Result<String> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.admin().await?, namespace);
-        let spec = TokenRequestSpec { audiences: vec![], expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() };
+        let spec = TokenRequestSpec {
+            audiences: vec![],
+            expiration_seconds: Some(TOKEN_SECONDS),
+            ..TokenRequestSpec::default()
+        };
         let request = TokenRequest { spec, ..TokenRequest::default() };
         let answer = accounts.create_token_request(service_account, &PostParams::default(), &request).await;
         let answer = answer.with_context(|| format!("a token for {namespace}/{service_account}"))?;
@@ -178,7 +195,12 @@ fn write_kubeconfigs(directory: &Path, authority: &Authority, url: &str) -> anyh
     let admin = authority.client("devenv-admin", "system:masters")?;
     kubeconfig::write(&directory.join("admin.kubeconfig"), &server, &User::Certificate(&admin), "default")?;
     let manager = authority.client("system:kube-controller-manager", "system:authenticated")?;
-    kubeconfig::write(&directory.join("controller-manager.kubeconfig"), &server, &User::Certificate(&manager), "kube-system")
+    kubeconfig::write(
+        &directory.join("controller-manager.kubeconfig"),
+        &server,
+        &User::Certificate(&manager),
+        "kube-system",
+    )
 }
 
 async fn start_etcd(directory: &Path, programs: &Programs) -> anyhow::Result<(Process, String)> {
@@ -193,7 +215,10 @@ async fn start_etcd(directory: &Path, programs: &Programs) -> anyhow::Result<(Pr
     let etcd = Process::spawn("etcd", command, &directory.join("etcd.log"))?;
     let http = reqwest::Client::builder().no_proxy().build()?;
     let health = format!("{url}/health");
-    etcd.until(READY_WITHIN, async || http.get(&health).send().await.ok().filter(|answer| answer.status().is_success())).await?;
+    etcd.until(READY_WITHIN, async || {
+        http.get(&health).send().await.ok().filter(|answer| answer.status().is_success())
+    })
+    .await?;
     Ok((etcd, url))
 }
 

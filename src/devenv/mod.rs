@@ -6,7 +6,9 @@
 pub mod audit;
 pub mod chart;
 pub mod control_plane;
+pub mod environment;
 pub mod kubeconfig;
+pub mod objects;
 pub mod operator;
 pub mod process;
 pub mod programs;

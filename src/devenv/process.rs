@@ -28,9 +28,14 @@ pub struct Process {
 impl Process {
     /// Starts `command` in a process group of its own; what it prints is appended to `log`.
     pub fn spawn(name: &str, mut command: Command, log: &Path) -> anyhow::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(log).with_context(|| format!("opening {}", log.display()))?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| format!("opening {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
-        let mut child = command.spawn().with_context(|| format!("starting {name} ({})", command.get_program().display()))?;
+        let mut child =
+            command.spawn().with_context(|| format!("starting {name} ({})", command.get_program().display()))?;
         let id = child.id();
         if let Err(error) = watchdog::started(id) {
             child.kill()?;

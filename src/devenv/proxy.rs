@@ -171,7 +171,11 @@ impl Record {
 }
 
 async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let route = shared.upstream.route(request.method().as_str(), request.uri().path(), request.uri().query().unwrap_or_default());
+    let route = shared.upstream.route(
+        request.method().as_str(),
+        request.uri().path(),
+        request.uri().query().unwrap_or_default(),
+    );
     let (index, ordinal) = shared.record().arrive(&route);
     if shared.kills(&route, ordinal, Phase::BeforeSend).await {
         return killed();

@@ -39,7 +39,9 @@ fn kubernetes(method: &str, path: &str, query: &str) -> String {
         rest => rest,
     };
     let (resource, named) = match below {
-        [resource, _name, subresource @ ..] if !subresource.is_empty() => (format!("{resource}/{}", subresource.join("/")), true),
+        [resource, _name, subresource @ ..] if !subresource.is_empty() => {
+            (format!("{resource}/{}", subresource.join("/")), true)
+        }
         [resource, _name] => ((*resource).to_owned(), true),
         rest => (rest.concat(), false),
     };
@@ -59,7 +61,8 @@ fn template(path: &str) -> String {
 
 /// Keys, GUIDs, addresses, and words with a number in them; versions such as `v1.0` are words.
 fn is_identifier(segment: &str) -> bool {
-    let is_version = segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
+    let is_version =
+        segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
     let has_digit = segment.bytes().any(|byte| byte.is_ascii_digit());
     (has_digit && !is_version) || segment.contains('@')
 }

@@ -42,12 +42,12 @@ pub(super) fn remove_at_end(directory: &Path) -> anyhow::Result<()> {
 }
 
 fn tell(line: &str) -> anyhow::Result<()> {
-    let pipe = match PIPE.get() {
-        Some(pipe) => pipe,
-        None => {
-            let started = start()?;
-            PIPE.get_or_init(|| Mutex::new(started))
-        }
+    let pipe = if let Some(pipe) = PIPE.get() {
+        pipe
+    } else {
+        // Of two that start at once the second ends again: nobody holds its pipe.
+        let started = start()?;
+        PIPE.get_or_init(|| Mutex::new(started))
     };
     let mut pipe = pipe.lock().unwrap_or_else(PoisonError::into_inner);
     writeln!(pipe, "{line}").context("telling the watchdog")

@@ -44,9 +44,9 @@ async fn no_rule_is_a_wildcard_or_an_escalation_in_either_mode() {
     for values in [json!({}), json!({"watchNamespaces": ["north", "south"]})] {
         let release = render(values).await;
         let roles = release.of_kind("ClusterRole").chain(release.of_kind("Role"));
-        let rules: Vec<PolicyRule> = roles.flat_map(rules).collect();
-        assert!(!rules.is_empty());
-        for rule in rules {
+        let granted: Vec<PolicyRule> = roles.flat_map(rules).collect();
+        assert!(!granted.is_empty());
+        for rule in granted {
             let PolicyRule { api_groups, resources, verbs, non_resource_urls, resource_names } = rule;
             let (groups, resources) = (api_groups.unwrap_or_default(), resources.unwrap_or_default());
             assert_eq!(non_resource_urls, None);
@@ -54,7 +54,7 @@ async fn no_rule_is_a_wildcard_or_an_escalation_in_either_mode() {
                 assert!(!word.contains('*'), "{word}");
             }
             for verb in ["escalate", "bind", "impersonate", "deletecollection"] {
-                assert!(!verbs.iter().any(|granted| granted == verb), "{verb}");
+                assert!(!verbs.iter().any(|other| other == verb), "{verb}");
             }
             if resources == ["secrets"] && verbs != ["get"] && verbs != ["create"] {
                 assert_eq!(resource_names.as_deref(), Some(&["teams-connector-tokens".to_owned()][..]), "{verbs:?}");
@@ -74,7 +74,10 @@ async fn with_watch_namespaces_every_right_is_in_one_of_them() {
     }
     for binding in release.of_kind("RoleBinding") {
         let subjects = &binding.data["subjects"];
-        assert_eq!(*subjects, json!([{"kind": "ServiceAccount", "name": "teams-connector-operator", "namespace": "operators"}]));
+        assert_eq!(
+            *subjects,
+            json!([{"kind": "ServiceAccount", "name": "teams-connector-operator", "namespace": "operators"}])
+        );
     }
     assert!(release.operator().unwrap().args.contains(&"--watch-namespaces=north,south".to_owned()));
 }
@@ -98,8 +101,12 @@ async fn the_pod_is_restricted_and_single() {
     assert_eq!(security.allow_privilege_escalation, Some(false));
     assert_eq!(security.read_only_root_filesystem, Some(true));
     assert_eq!(security.capabilities.unwrap().drop.unwrap(), ["ALL"]);
-    let path = |probe: &Option<k8s_openapi::api::core::v1::Probe>| probe.clone().unwrap().http_get.unwrap().path.unwrap();
-    assert_eq!((path(&container.liveness_probe), path(&container.readiness_probe)), ("/livez".to_owned(), "/readyz".to_owned()));
+    let path =
+        |probe: &Option<k8s_openapi::api::core::v1::Probe>| probe.clone().unwrap().http_get.unwrap().path.unwrap();
+    assert_eq!(
+        (path(&container.liveness_probe), path(&container.readiness_probe)),
+        ("/livez".to_owned(), "/readyz".to_owned())
+    );
 }
 
 /// S12 by the real admission: a namespace that enforces the restricted profile admits the Pod of the Deployment.

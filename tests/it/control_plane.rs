@@ -27,7 +27,10 @@ async fn a_service_account_may_do_only_what_its_role_says_and_every_request_is_c
     let client = kubeconfig::client(&plane.kubeconfig_for(&namespace, "reader").await.unwrap()).await.unwrap();
     let maps: Api<ConfigMap> = Api::namespaced(client, &namespace);
     maps.list(&ListParams::default()).await.unwrap();
-    let new = ConfigMap { metadata: ObjectMeta { name: Some("x".to_owned()), ..ObjectMeta::default() }, ..ConfigMap::default() };
+    let new = ConfigMap {
+        metadata: ObjectMeta { name: Some("x".to_owned()), ..ObjectMeta::default() },
+        ..ConfigMap::default()
+    };
     let refused = maps.create(&PostParams::default(), &new).await.unwrap_err();
     assert!(matches!(refused, kube::Error::Api(status) if status.is_forbidden()));
 
@@ -53,7 +56,7 @@ async fn a_deleted_namespace_goes_away_with_what_is_in_it() {
     let uid = namespaces.get(&namespace).await.unwrap().metadata.uid.unwrap();
     namespaces.delete(&namespace, &DeleteParams::default()).await.unwrap();
     let gone = await_condition(namespaces, &namespace, conditions::is_deleted(&uid));
-    tokio::time::timeout(Duration::from_secs(60), gone).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_mins(1), gone).await.unwrap().unwrap();
 }
 
 /// What people use is the real kubectl.

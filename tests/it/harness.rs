@@ -15,7 +15,11 @@ static NAMESPACES: AtomicU32 = AtomicU32::new(0);
 
 /// The control plane that all tests of this binary share; it ends with the process.
 pub(crate) async fn control_plane() -> &'static ControlPlane {
-    CONTROL_PLANE.get_or_init(|| async { ControlPlane::start(&run_directory().join("control-plane"), &|_, _| ()).await.unwrap() }).await
+    CONTROL_PLANE
+        .get_or_init(|| async {
+            ControlPlane::start(&run_directory().join("control-plane"), &|_, _| ()).await.unwrap()
+        })
+        .await
 }
 
 /// Where this run keeps its logs; those of earlier runs are removed.

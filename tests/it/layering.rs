@@ -15,14 +15,39 @@ struct Layer {
 
 /// Pure code: its results depend on its arguments alone.
 const IMPURE: &[&str] = &[
-    "async fn", "async move", ".await", "kube::Client", "kube::Api", "kube_client", "kube::runtime", "reqwest", "hyper", "axum",
-    "tokio", "now()", "SystemTime", "Instant", "rand::", "getrandom", "new_v4", "std::fs", "std::env", "std::net", "std::process",
+    "async fn",
+    "async move",
+    ".await",
+    "kube::Client",
+    "kube::Api",
+    "kube_client",
+    "kube::runtime",
+    "reqwest",
+    "hyper",
+    "axum",
+    "tokio",
+    "now()",
+    "SystemTime",
+    "Instant",
+    "rand::",
+    "getrandom",
+    "new_v4",
+    "std::fs",
+    "std::env",
+    "std::net",
+    "std::process",
     "std::thread",
 ];
 
 /// A client knows the wire, never Kubernetes. Time comes from `k8s_openapi::jiff`, which is why that crate is not here whole.
-const KUBERNETES: &[&str] =
-    &["kube::", "kube_runtime", "kube_client", "k8s_openapi::api::", "k8s_openapi::apimachinery", "k8s_openapi::apiextensions"];
+const KUBERNETES: &[&str] = &[
+    "kube::",
+    "kube_runtime",
+    "kube_client",
+    "k8s_openapi::api::",
+    "k8s_openapi::apimachinery",
+    "k8s_openapi::apiextensions",
+];
 
 const LAYERS: &[Layer] = &[
     Layer {
@@ -46,14 +71,22 @@ const LAYERS: &[Layer] = &[
         modules: &["api", "plan", "controllers", "runtime", "settings", "cli", "sim", "devenv"],
         words: KUBERNETES,
     },
-    Layer { place: "clock.rs", modules: &["api", "plan", "clients", "controllers", "runtime", "settings", "cli", "sim"], words: KUBERNETES },
+    Layer {
+        place: "clock.rs",
+        modules: &["api", "plan", "clients", "controllers", "runtime", "settings", "cli", "sim"],
+        words: KUBERNETES,
+    },
     Layer { place: "runtime", modules: &["plan", "controllers", "cli", "sim", "devenv"], words: &[] },
     Layer { place: "controllers", modules: &["cli", "sim", "devenv"], words: &[] },
     Layer { place: "cli", modules: &["sim", "devenv"], words: &[] },
     Layer { place: "settings.rs", modules: &["sim", "devenv"], words: &[] },
     Layer { place: "main.rs", modules: &["sim", "devenv"], words: &[] },
     // The simulator shares the wire types and nothing else: an oracle that calls the product proves nothing.
-    Layer { place: "sim", modules: &["api", "plan", "controllers", "runtime", "settings", "cli", "devenv"], words: &[] },
+    Layer {
+        place: "sim",
+        modules: &["api", "plan", "controllers", "runtime", "settings", "cli", "devenv"],
+        words: &[],
+    },
     Layer { place: "devenv", modules: &["plan", "clients", "controllers", "runtime", "settings", "cli"], words: &[] },
 ];
 
@@ -136,7 +169,8 @@ fn violations(place: &str, source: &str) -> Vec<String> {
     let code = code_only(source);
     let layers: Vec<&Layer> = LAYERS.iter().filter(|layer| place.split('/').next() == Some(layer.place)).collect();
     let modules = named_modules(&code);
-    let named = modules.iter().filter(|(_, module)| layers.iter().any(|layer| layer.modules.contains(&module.as_str())));
+    let named =
+        modules.iter().filter(|(_, module)| layers.iter().any(|layer| layer.modules.contains(&module.as_str())));
     let mut broken: Vec<String> = named.map(|(line, module)| format!("{line}: the module {module}")).collect();
     for (number, line) in (1..).zip(code.lines()) {
         let words = layers.iter().flat_map(|layer| layer.words);
@@ -152,7 +186,8 @@ fn beyond_the_wire(place: &str, code: &str) -> Vec<String> {
         return Vec::new();
     }
     let uses = code.match_indices("crate::clients::");
-    let other = uses.filter(|(at, root)| !code[at + root.len()..].split(';').next().is_some_and(|path| path.contains("wire")));
+    let other =
+        uses.filter(|(at, root)| !code[at + root.len()..].split(';').next().is_some_and(|path| path.contains("wire")));
     other.map(|(at, _)| format!("{}: a client beyond its wire types", code[..at].matches('\n').count() + 1)).collect()
 }
 
@@ -209,7 +244,10 @@ fn a_planted_violation_is_found_however_it_is_written() {
 #[test]
 fn what_the_layers_allow_is_not_complained_about() {
     let allowed = [
-        ("plan/user_sync.rs", "//! Knows nothing of crate::clients.\nuse crate::domain::UserKey;\nconst TEXT: &str = \"crate::sim\";"),
+        (
+            "plan/user_sync.rs",
+            "//! Knows nothing of crate::clients.\nuse crate::domain::UserKey;\nconst TEXT: &str = \"crate::sim\";",
+        ),
         ("clients/http.rs", "use k8s_openapi::jiff::Timestamp;\nuse crate::clock::Clock;"),
         ("clients/goto/mod.rs", "use super::http;\nuse crate::domain::UserKey;"),
         ("controllers/policy/act.rs", "use crate::{clients::connector, plan};"),

@@ -132,7 +132,10 @@ async fn a_watch_of_the_real_api_server_lives_through_the_proxy() {
     let namespace = harness::new_namespace("proxied").await;
     plane.kubectl_stdout(&["-n", &namespace, "create", "serviceaccount", "viewer"]).await.unwrap();
     let subject = format!("--serviceaccount={namespace}:viewer");
-    plane.kubectl_stdout(&["-n", &namespace, "create", "rolebinding", "viewer", "--clusterrole=view", &subject]).await.unwrap();
+    plane
+        .kubectl_stdout(&["-n", &namespace, "create", "rolebinding", "viewer", "--clusterrole=view", &subject])
+        .await
+        .unwrap();
     let authority = Authority::new("proxy").unwrap();
     let target = Target { upstream: Upstream::Kubernetes, url: plane.url().to_owned(), authority: plane.authority() };
     let proxy = Proxy::start(target, &authority, Arc::new(|_| Box::pin(async {}))).unwrap();

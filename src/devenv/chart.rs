@@ -20,6 +20,7 @@ use super::programs::{Programs, package};
 
 const RELEASE: &str = "teams-connector-operator";
 const FIELD_MANAGER: &str = "devenv";
+const CRD: &str = "CustomResourceDefinition";
 
 /// A rendered release: its documents in helm's order.
 #[derive(Debug, Clone)]
@@ -88,12 +89,16 @@ impl Release {
 
     /// Applies the CRDs, waits until they are established, then applies the rest.
     pub async fn apply(&self, client: &Client) -> anyhow::Result<()> {
-        let is_crd = |document: &&DynamicObject| kind(document) == "CustomResourceDefinition";
-        let crds: Vec<_> = self.documents.iter().filter(is_crd).cloned().collect();
-        apply(client, &crds, &self.namespace).await?;
-        try_join_all(crds.iter().map(|crd| established(client, crd))).await?;
-        let rest: Vec<_> = self.documents.iter().filter(|document| !is_crd(document)).cloned().collect();
+        self.apply_crds(client).await?;
+        let rest: Vec<_> = self.documents.iter().filter(|document| kind(document) != CRD).cloned().collect();
         apply(client, &rest, &self.namespace).await
+    }
+
+    /// Applies the CRDs alone and waits until they are established.
+    pub async fn apply_crds(&self, client: &Client) -> anyhow::Result<()> {
+        let crds: Vec<_> = self.of_kind(CRD).cloned().collect();
+        apply(client, &crds, &self.namespace).await?;
+        try_join_all(crds.iter().map(|crd| established(client, crd))).await.map(drop)
     }
 
     /// What the kubelet would start from the Deployment.

@@ -13,11 +13,11 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use kube::{Api, Client};
 
+use super::audit;
 use super::kubeconfig::{self, Server, User};
 use super::process::{Process, free_port};
 use super::programs::Programs;
 use super::tls::Authority;
-use super::{audit, watchdog};
 
 /// Called with the name of each step of the start and how long it took.
 pub type StepReport<'a> = &'a (dyn Fn(&str, Duration) + Sync);
@@ -46,7 +46,7 @@ impl ControlPlane {
         std::fs::create_dir_all(directory)?;
         let mut step = Steps::new(report);
         let programs = Programs::resolve().await?;
-        step.done("programs found");
+        step.done("programs");
         let authority = write_keys(directory)?;
         let (etcd, etcd_url) = start_etcd(directory, &programs).await?;
         step.done("etcd");
@@ -68,11 +68,6 @@ impl ControlPlane {
             _apiserver: apiserver,
             _etcd: etcd,
         })
-    }
-
-    /// Also removes the directory when this process ends, even by SIGKILL.
-    pub fn remove_at_end(&self) -> anyhow::Result<()> {
-        watchdog::remove_at_end(&self.directory)
     }
 
     /// The programs it was made of; helm is among them.

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod chart;
 pub mod control_plane;
+pub mod demo;
 pub mod environment;
 pub mod kubeconfig;
 pub mod objects;

@@ -36,9 +36,9 @@ pub(super) fn ended(pid: u32) -> anyhow::Result<()> {
     tell(&format!("ended {pid}"))
 }
 
-/// The one directory that is to be removed when we end.
-pub(super) fn remove_at_end(directory: &Path) -> anyhow::Result<()> {
-    tell(&format!("directory {}", directory.display()))
+/// The one directory that is to be removed when we end; `None`: none is.
+pub(super) fn remove_at_end(directory: Option<&Path>) -> anyhow::Result<()> {
+    tell(&format!("directory {}", directory.map_or_else(String::new, |directory| directory.display().to_string())))
 }
 
 fn tell(line: &str) -> anyhow::Result<()> {

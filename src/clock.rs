@@ -16,6 +16,8 @@ enum Kind {
     System,
     #[cfg(feature = "sim")]
     Simulated(simulated::SimulatedClock),
+    #[cfg(test)]
+    Manual(manual::ManualClock),
 }
 
 /// While one of these is held the simulator does not jump ahead; without a simulator it means nothing.
@@ -42,6 +44,14 @@ impl Clock {
         Ok(Self(Kind::Simulated(simulated::SimulatedClock::connect(url).await?)))
     }
 
+    /// A clock that a test moves, and the handle that moves it.
+    #[cfg(test)]
+    #[must_use]
+    pub fn manual(start: Timestamp) -> (Self, manual::ManualClock) {
+        let clock = manual::ManualClock::new(start);
+        (Self(Kind::Manual(clock.clone())), clock)
+    }
+
     /// The current business time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -49,6 +59,8 @@ impl Clock {
             Kind::System => Timestamp::now(),
             #[cfg(feature = "sim")]
             Kind::Simulated(clock) => clock.now(),
+            #[cfg(test)]
+            Kind::Manual(clock) => clock.now(),
         }
     }
 
@@ -58,18 +70,20 @@ impl Clock {
             Kind::System => sleep_real(at).await,
             #[cfg(feature = "sim")]
             Kind::Simulated(clock) => clock.sleep_until(at).await,
+            #[cfg(test)]
+            Kind::Manual(clock) => clock.sleep_until(at).await,
         }
     }
 
     /// Tells a simulated clock that work is going on.
     pub fn busy(&self) -> Busy {
         match &self.0 {
-            #[cfg(not(feature = "sim"))]
-            Kind::System => Busy {},
-            #[cfg(feature = "sim")]
-            Kind::System => Busy { _guard: None },
             #[cfg(feature = "sim")]
             Kind::Simulated(clock) => Busy { _guard: Some(clock.busy()) },
+            _ => Busy {
+                #[cfg(feature = "sim")]
+                _guard: None,
+            },
         }
     }
 }
@@ -250,6 +264,54 @@ mod simulated {
                 },
                 () = shared.changed.notified() => {}
             }
+        }
+    }
+}
+
+#[cfg(test)]
+pub mod manual {
+    //! A clock that tests move: by hand, or by itself to whatever is waited for.
+
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use k8s_openapi::jiff::Timestamp;
+    use tokio::sync::watch;
+
+    /// Moves the business time of a test; all clones share it.
+    #[derive(Clone, Debug)]
+    pub struct ManualClock {
+        now: watch::Sender<Timestamp>,
+        jumps: Arc<AtomicBool>,
+    }
+
+    impl ManualClock {
+        pub(super) fn new(start: Timestamp) -> Self {
+            Self { now: watch::Sender::new(start), jumps: Arc::default() }
+        }
+
+        /// From now on every sleep moves the time to its end at once.
+        pub fn jump(&self) {
+            self.jumps.store(true, Ordering::SeqCst);
+        }
+
+        /// Moves the time on.
+        pub fn advance(&self, by: Duration) {
+            self.now.send_modify(|now| *now += by);
+        }
+
+        /// The time of the test.
+        pub fn now(&self) -> Timestamp {
+            *self.now.borrow()
+        }
+
+        pub(super) async fn sleep_until(&self, at: Timestamp) {
+            if self.jumps.load(Ordering::SeqCst) {
+                self.now.send_modify(|now| *now = (*now).max(at));
+            }
+            // The sender lives as long as this clock, so the wait cannot fail.
+            let _ = self.now.subscribe().wait_for(|now| *now >= at).await;
         }
     }
 }

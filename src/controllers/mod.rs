@@ -1,1 +1,16 @@
-//! To be written.
+//! The only place that joins `plan` and `clients`: observe, plan, act, report, for accounts and for policies.
+
+//pub mod account;
+pub mod context;
+mod error;
+mod expectations;
+mod finalizer;
+mod frame;
+pub mod observer;
+//pub mod policy;
+mod publish;
+pub mod session;
+//mod start;
+
+pub use expectations::Expectations;
+//pub use start::{Scope, run, wait_for_kinds};

@@ -1,1 +1,25 @@
-//! To be written.
+//! PURE: what is to be done, decided from values. No I/O, no clock, no randomness: time is an argument.
+
+pub mod acted;
+mod counters;
+mod funnel;
+mod holding;
+mod licenses;
+mod matching;
+mod numbers;
+pub mod observed;
+mod polling;
+mod readiness;
+mod reading;
+mod records;
+pub mod run_status;
+pub mod runs;
+mod schedule;
+pub mod snapshot;
+mod standing;
+mod subjects;
+#[cfg(test)]
+mod tests;
+pub mod user_plan;
+pub mod user_sync;
+mod verification;

@@ -1,0 +1,209 @@
+//! Every reason that a condition, a run or a user can show: one enum, one table.
+//!
+//! A reason that is not in the table cannot be shown; `docs/runbook.md` is generated from the same rows.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Who must act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Actor {
+    /// Global Administrator of the Microsoft 365 tenant.
+    GlobalAdministrator,
+    /// Super admin of the GoTo account.
+    GoToSuperAdministrator,
+    /// The connector's managing user.
+    Manager,
+    /// Whoever buys licenses.
+    Purchasing,
+    /// The team that applies the manifests.
+    PlatformTeam,
+    /// Whoever may decide about runs.
+    Approver,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::GlobalAdministrator => "GlobalAdministrator",
+            Self::GoToSuperAdministrator => "GoToSuperAdministrator",
+            Self::Manager => "Manager",
+            Self::Purchasing => "Purchasing",
+            Self::PlatformTeam => "PlatformTeam",
+            Self::Approver => "Approver",
+        })
+    }
+}
+
+/// How a reason shows in the conditions of its object, and so when the object is looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// All is well: Ready=True.
+    Ready,
+    /// A machine is waited for: Reconciling=True.
+    Waiting,
+    /// A human is waited for: Reconciling=True and ActionRequired=True.
+    Human,
+    /// Repeating cannot help: Stalled=True.
+    Stalled,
+    /// A try failed and is repeated with growing distance: Reconciling=True, Ready as it was.
+    Retry,
+    /// Nothing to do with readiness.
+    Advice,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct ReasonInfo {
+    /// What is the matter.
+    pub cause: &'static str,
+    /// What to do next.
+    pub next: &'static str,
+    /// Who does it; nobody when a machine is waited for.
+    pub actor: Option<Actor>,
+    /// How it shows.
+    pub shown: Shown,
+}
+
+/// Defines the reasons and their rows together, so that neither can lack the other.
+macro_rules! reasons {
+    ($($name:ident: $shown:ident, $actor:expr, $cause:literal, $next:literal;)*) => {
+        /// Why a condition is as it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Reason { $(#[doc = $cause] $name,)* }
+
+        impl Reason {
+            /// All reasons.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The name, as it is shown.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// The row of the table.
+            #[must_use]
+            pub const fn info(self) -> ReasonInfo {
+                match self { $(Self::$name => ReasonInfo { cause: $cause, next: $next, actor: $actor, shown: Shown::$shown },)* }
+            }
+        }
+    };
+}
+
+const ANYBODY: Option<Actor> = None;
+const GLOBAL: Option<Actor> = Some(Actor::GlobalAdministrator);
+const SUPER: Option<Actor> = Some(Actor::GoToSuperAdministrator);
+const MANAGER: Option<Actor> = Some(Actor::Manager);
+const BUYER: Option<Actor> = Some(Actor::Purchasing);
+const TEAM: Option<Actor> = Some(Actor::PlatformTeam);
+
+reasons! {
+    // Account
+    Succeeded: Ready, ANYBODY, "What the condition says holds.", "Nothing.";
+    WaitingForPrerequisite: Waiting, ANYBODY, "An earlier step of the set-up is not done.", "Nothing here: see the earlier condition.";
+    NotEntitled: Human, BUYER, "The Teams Connector integration is not active for the PBX, or has no licenses.", "Buy it through the sales contact of GoTo; it then shows at https://my.jive.com/integrations/.";
+    InvitationPending: Human, MANAGER, "The managing user has not opened the invitation.", "Open the link of the invitation mail and sign in at https://admin.goto.team.com.";
+    InvitationExpired: Stalled, TEAM, "The invitation of the managing user expired unopened.", "Send it again from card #1 of the integration.";
+    ManagerMismatch: Human, SUPER, "The connector's account record names another managing user than the spec, or none.", "Enter the manager of the spec on card #1 of the Teams Connector, or correct spec.manager.";
+    AwaitingConsent: Human, GLOBAL, "The connector has not been granted its permissions in the tenant.", "Sign in as Global Administrator and grant the permissions (card #3).";
+    ConsentRevoked: Human, GLOBAL, "A permission that the connector had been granted was taken back.", "Sign in as Global Administrator and grant the permissions again (card #3).";
+    AwaitingPushSignIn: Human, GLOBAL, "Changes wait to be pushed to Teams, and the push needs a sign-in.", "Open the link and sign in as Global Administrator (card #6, Sync Now).";
+    ServiceDisabled: Human, SUPER, "Enable Sync or Enable Service is off.", "In Services > Teams switch on Enable Sync, then Enable Service.";
+    PermissionMissing: Human, GLOBAL, "The operator's own credentials lack a permission.", "Grant the named permission and consent to it.";
+    NotSuperAdministrator: Human, SUPER, "The GoTo credentials do not belong to a super admin.", "Give the user of the credentials the super admin role, or use another user's credentials.";
+    DomainUnverified: Human, GLOBAL, "A Direct Routing domain is not verified in the tenant.", "Finish the verification of the domain.";
+    DomainActivationPending: Waiting, ANYBODY, "Microsoft is activating the Direct Routing domain; this takes up to 24 hours.", "Nothing: it is looked at again.";
+    DomainActivationStuck: Human, SUPER, "A Direct Routing domain was refused or is not activated after 36 hours.", "Ask GoTo support to look at the activation of the domain.";
+    TemporaryUserLeftover: Human, GLOBAL, "The temporary user of the set-up still exists.", "Delete the temporary user; it holds a Microsoft seat.";
+    VerificationFailed: Human, SUPER, "The verification of the connection failed or is older than the consent or the binding.", "See the failed check, mend it and press Verify connection (card #4).";
+    VerificationRunning: Waiting, ANYBODY, "The verification of the connection is running.", "Nothing: it is looked at again.";
+    PbxNotFound: Stalled, TEAM, "The PBX of the spec does not exist in the GoTo account, or the account does not list it.", "Correct organizationId, or add the PBX to the account.";
+    TenantMismatch: Stalled, TEAM, "The GoTo account or the tenant is not the one that the credentials belong to.", "Correct the account key, the tenant or the credentials.";
+    GoToUnreachable: Retry, ANYBODY, "GoTo could not be read.", "Nothing: it is tried again with growing distance.";
+    MicrosoftUnreachable: Retry, ANYBODY, "Microsoft could not be read.", "Nothing: it is tried again with growing distance.";
+    ConnectorUnreachable: Retry, ANYBODY, "The connector could not be read.", "Nothing: it is tried again with growing distance.";
+    RateLimited: Retry, ANYBODY, "A vendor asked for patience.", "Nothing: no call is sent before the time it named.";
+    SecretNotFound: Human, TEAM, "A Secret that the spec names does not exist.", "Create the Secret in the namespace of the account.";
+    KeyMissing: Human, TEAM, "A Secret that the spec names lacks a key.", "Add the named key to the Secret.";
+    CredentialsRejected: Human, TEAM, "A vendor refused the credentials.", "Put valid credentials into the named Secret.";
+    CredentialsExpired: Human, TEAM, "The credentials are no longer valid.", "Create new ones and put them into the named Secret.";
+    ImportOverdue: Human, SUPER, "No directory import has succeeded, or the running one takes longer than it should.", "Look at the tick beside Sync Now (card #3) and start the import there.";
+    PushFailed: Human, SUPER, "The last push to Teams failed.", "See the connector portal for the failure; it is pushed again after the next change or by requestedAt.";
+    InvalidSpec: Stalled, TEAM, "The spec cannot be used as it is.", "Correct the named field.";
+    Progressing: Waiting, ANYBODY, "The first reading or a change is under way.", "Nothing.";
+    // Policy
+    AccountNotFound: Human, TEAM, "The account that the policy names does not exist.", "Create the account; the policy continues by itself.";
+    AccountNotReady: Waiting, ANYBODY, "The account is not ready for writes.", "See the conditions of the account.";
+    ConflictingPolicy: Stalled, TEAM, "An older policy manages the same PBX of the same account.", "Delete one of the two.";
+    SourceIncomplete: Retry, ANYBODY, "A source could not be read completely, so nothing is concluded from it.", "Nothing: it is read again.";
+    FailureLimitReached: Retry, ANYBODY, "Too many writes of the last run failed.", "See the failed users; it is tried again with growing distance.";
+    ChangesPending: Waiting, ANYBODY, "Users are being connected.", "Nothing.";
+    AwaitingPush: Waiting, ANYBODY, "Changes are in the connector and wait for the push to Teams.", "Nothing here: see the pending action of the account.";
+    Drifted: Advice, ANYBODY, "A directory differs from what was applied.", "See the users that are not Ready.";
+    InSync: Ready, ANYBODY, "Every user that can be connected is connected.", "Nothing.";
+    Suspended: Advice, TEAM, "The object is suspended or paused.", "Set spec.suspend to false, or remove the annotation teamsconnector.dev/paused.";
+    // Run
+    Running: Waiting, ANYBODY, "The run is being executed.", "Nothing.";
+    Applied: Ready, ANYBODY, "Every write of the run was accepted.", "Nothing.";
+    PartiallyApplied: Ready, ANYBODY, "Some writes of the run were accepted; the rest was skipped or failed.", "See the failures of the run.";
+    RunFailed: Stalled, ANYBODY, "The writes of the run failed.", "See the failures of the run; a new run follows.";
+    Superseded: Ready, ANYBODY, "Another plan took the place of the run.", "Nothing.";
+    // User
+    NoLine: Advice, SUPER, "The user has no line in the PBX.", "Assign a line to the user in GoTo, or leave it.";
+    MissingEmail: Advice, SUPER, "The user has no e-mail address in GoTo.", "Enter the e-mail address in GoTo.";
+    NoMatch: Advice, TEAM, "No Microsoft user has the user's address.", "Make the addresses equal.";
+    AmbiguousMatch: Advice, GLOBAL, "Several Microsoft users have the user's address.", "Leave the address to one of them.";
+    DuplicateEmail: Advice, SUPER, "Several GoTo users have the same address.", "Leave the address to one of them.";
+    AccountDisabled: Advice, GLOBAL, "Sign-in of the Microsoft user is blocked.", "Allow sign-in, or leave the user out.";
+    GuestOrResourceAccount: Advice, GLOBAL, "The Microsoft user is a guest or a resource account.", "Use the address of a member.";
+    HomedOnPremises: Advice, GLOBAL, "The Microsoft user is homed on premises.", "Move the user to Teams online.";
+    NoTeamsLicense: Advice, GLOBAL, "The Microsoft user has no service plan for Teams.", "Assign a Microsoft license with Teams.";
+    NoPhoneSystemLicense: Advice, GLOBAL, "The Microsoft user has no service plan for Phone System.", "Assign Teams Phone Standard or a license that contains it, such as E5.";
+    CallingPlanConflict: Advice, GLOBAL, "The Microsoft user has a number of a calling plan or an operator.", "Take that number away first.";
+    LicensePropagating: Waiting, ANYBODY, "Microsoft has not set up the licensed user yet; this takes up to 24 hours.", "Nothing: it is looked at again.";
+    SecureCallingEnabled: Advice, SUPER, "Secure calling is on for the user's line.", "Turn secure calling off for the user in GoTo.";
+    NumberMissing: Advice, SUPER, "No telephone number is routed to the user's primary extension.", "Route a number to the extension in GoTo.";
+    NumberInvalid: Advice, SUPER, "The routed number is not in E.164 form.", "Correct the number in GoTo.";
+    NumberInUse: Advice, GLOBAL, "Another Microsoft user has the number.", "Take the number from the other user.";
+    NumberOwnedOnPremises: Advice, GLOBAL, "The number is managed by the on-premises directory.", "Release it there.";
+    NumberMismatch: Advice, ANYBODY, "Teams has another number than the PBX routes to the user.", "It is corrected by the next push.";
+    ConnectorLicenseExhausted: Advice, BUYER, "No connector license is left for the user.", "Buy more connector licenses, or free one.";
+    TeamsUserNotImported: Waiting, ANYBODY, "The connector does not know the Microsoft user yet.", "Nothing: a directory import is started.";
+    TeamsUserTaken: Advice, SUPER, "The Microsoft user is paired with another GoTo user in the connector.", "Remove the other pair in the connector.";
+    ForeignUser: Advice, TEAM, "The user is in the connector, but this policy neither added nor adopted the user.", "Nothing: reported only.";
+    RegistrationFailed: Advice, SUPER, "The line could not register.", "See the connector portal for the line.";
+    RegistrationExpired: Advice, SUPER, "The line is no longer registered.", "See the connector portal for the line.";
+    VoiceNotEnabled: Advice, ANYBODY, "Enterprise voice is off in Teams.", "It is set by the next push.";
+    Disconnected: Advice, TEAM, "Somebody disabled or deleted the user in the connector.", "Reported; corrected after the annotation requestedAt.";
+    InGracePeriod: Advice, TEAM, "The user no longer matches; nothing is taken away.", "Nothing, or remove the user in the connector.";
+    Rejected: Advice, TEAM, "The connector refused the user.", "See the message.";
+    Throttled: Waiting, ANYBODY, "The connector asked for patience.", "Nothing: it is tried again.";
+    Connected: Ready, ANYBODY, "Number, voice and registration were read back.", "Nothing.";
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Reason {
+    /// Cause, next action and who acts, as the message of a condition.
+    #[must_use]
+    pub fn message(self) -> String {
+        let info = self.info();
+        match info.actor {
+            Some(actor) => format!("{} {actor}: {}", info.cause, info.next),
+            None => format!("{} {}", info.cause, info.next),
+        }
+    }
+
+    /// The reason with this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
+    }
+}

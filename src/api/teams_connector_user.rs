@@ -1,0 +1,196 @@
+//! `TeamsConnectorUser`: one user of the PBX, the pinned pair of ids, and where that user stands.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{NameRef, RunOperation};
+
+/// One user of the PBX: the pinned pair of ids and where the user stands. Written by the operator.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "teamsconnector.dev",
+    version = "v1alpha1",
+    kind = "TeamsConnectorUser",
+    namespaced,
+    status = "TeamsConnectorUserStatus",
+    derive = "PartialEq",
+    shortname = "tcu",
+    selectable = ".status.state",
+    selectable = ".status.reason",
+    selectable = ".spec.policyRef.name",
+    doc = "One user of the PBX: the pinned pair of ids and where the user stands. Written by the operator; deleting it disconnects nobody.",
+    printcolumn(name = "User", type_ = "string", json_path = ".status.gotoEmail"),
+    printcolumn(name = "Extension", type_ = "string", json_path = ".status.extension"),
+    printcolumn(name = "Number", type_ = "string", json_path = ".status.phoneNumber.expected"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct TeamsConnectorUserSpec {
+    /// The policy that cares for the user.
+    pub policy_ref: NameRef,
+    /// GoTo's stable key of the user.
+    #[schemars(length(max = 20), regex(pattern = "^[0-9]{1,20}$"))]
+    pub goto_user_key: String,
+    /// The pin: Entra object id of the same person; absent while unmatched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 36))]
+    pub teams_user_id: Option<String>,
+    /// How the pin was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matched_by: Option<MatchedBy>,
+    /// Whether this policy may ever take service away from the user. Written before the connector is asked.
+    #[serde(default)]
+    pub managed: Managed,
+    /// When the pair was first seen; decides who gets the last license.
+    pub first_seen: Time,
+    /// Start of the grace period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmatched_since: Option<Time>,
+}
+
+/// How a pin was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum MatchedBy {
+    /// Equal addresses.
+    Automatic,
+}
+
+/// Whose user it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Managed {
+    /// Nothing was done for the user.
+    #[default]
+    None,
+    /// Added by this policy.
+    Added,
+    /// Found in the connector and taken over.
+    Adopted,
+}
+
+/// Where the user stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TeamsConnectorUserStatus {
+    /// E-mail address in GoTo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub goto_email: Option<String>,
+    /// Name in GoTo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// Extension of the primary line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extension: Option<String>,
+    /// UPN of the Microsoft user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teams_user: Option<String>,
+    /// Where the user stands, in one word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<UserState>,
+    /// The first stage that is not passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<UserStage>,
+    /// The one reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What to do next, and who does it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Telephone number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone_number: Option<PhoneNumberStatus>,
+    /// Enterprise voice in Teams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enterprise_voice: Option<bool>,
+    /// SIP registration (guide step 31).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration: Option<RegistrationState>,
+    /// The last change that a run made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_change: Option<LastChange>,
+    /// Generation that the status belongs to; -1: none yet.
+    pub observed_generation: i64,
+    /// `Ready`.
+    pub conditions: Vec<Condition>,
+}
+
+/// State of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum UserState {
+    /// Number, voice and registration were read back.
+    Connected,
+    /// On the way.
+    Pending,
+    /// A human must change something first.
+    Blocked,
+    /// No connector license is left.
+    Waiting,
+    /// Connected, no longer matched; nothing is taken away.
+    Retained,
+}
+
+/// Stage of the funnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum UserStage {
+    /// What GoTo knows of the user.
+    Import,
+    /// Whether the policy is about the user.
+    Scope,
+    /// The Microsoft user.
+    Match,
+    /// What the Microsoft user needs.
+    Preflight,
+    /// A connector license.
+    License,
+    /// A decision.
+    Approval,
+    /// Writes and push.
+    Apply,
+    /// Read-back.
+    Verify,
+    /// All passed.
+    Done,
+}
+
+/// Telephone number of a user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PhoneNumberStatus {
+    /// The number that the PBX routes to the user's primary extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// The number that Teams has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actual: Option<String>,
+}
+
+/// SIP registration of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RegistrationState {
+    /// Green.
+    Registered,
+    /// Refused.
+    Failed,
+    /// Switched off.
+    Disabled,
+    /// Not yet.
+    Pending,
+    /// No longer.
+    Expired,
+    /// Not known.
+    Unknown,
+}
+
+/// The last change that a run made to the user.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LastChange {
+    /// Name of the run.
+    pub run: String,
+    /// What it did.
+    pub action: RunOperation,
+    /// When it was accepted.
+    pub at: Time,
+}

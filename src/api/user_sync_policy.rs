@@ -1,0 +1,167 @@
+//! `UserSyncPolicy`: which users of one PBX are to be connected.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Failure, NameRef, PbxRef, PendingAction};
+
+/// Which users of one PBX are to be connected, and what may be changed for that.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "teamsconnector.dev",
+    version = "v1alpha1",
+    kind = "UserSyncPolicy",
+    plural = "usersyncpolicies",
+    namespaced,
+    status = "UserSyncPolicyStatus",
+    derive = "PartialEq",
+    shortname = "usp",
+    category = "teamsconnector",
+    selectable = ".spec.accountRef.name",
+    doc = "Which users of one PBX are to be connected to Microsoft Teams, and what may be changed for that.",
+    validation = Rule::new("size(self.metadata.name) <= 40").message("the name of a policy has at most 40 characters"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether the newest reading is complete and nothing is outstanding"),
+    printcolumn(name = "Connected", type_ = "integer", json_path = ".status.users.connected", description = "Users who can call"),
+    printcolumn(name = "Add", type_ = "integer", json_path = ".status.counters.usersToAdd", description = "Users to be added now"),
+    printcolumn(name = "Remove", type_ = "integer", json_path = ".status.counters.usersToRemove", description = "Users to be removed"),
+    printcolumn(name = "Blocked", type_ = "integer", json_path = ".status.users.blocked", description = "Users who cannot be connected; see their reason"),
+    printcolumn(name = "Licenses left", type_ = "integer", json_path = ".status.counters.licensesAvailable", description = "Connector licenses not in use"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Account", type_ = "string", json_path = ".spec.accountRef.name", priority = 1),
+    printcolumn(name = "PBX", type_ = "string", json_path = ".spec.pbx.organizationId", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+pub struct UserSyncPolicySpec {
+    /// The account whose connector the users are added to, in the same namespace. Cannot be changed.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("accountRef cannot be changed: create another policy instead"))]
+    pub account_ref: NameRef,
+    /// The PBX whose users are meant; the account must list it. Cannot be changed.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("pbx cannot be changed: create another policy instead"))]
+    pub pbx: PbxRef,
+    /// How a GoTo user and a Microsoft user are found to be the same person.
+    pub matching: Matching,
+    /// Stops every external write; nothing is undone.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// How a GoTo user and a Microsoft user are found to be the same person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.automatic)").message("matching needs at least one process: set automatic"))]
+pub struct Matching {
+    /// The automatic process of card 5: equal addresses, one to one (guide step 21).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automatic: Option<AutomaticMatching>,
+}
+
+/// The automatic process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AutomaticMatching {
+    /// The Microsoft attribute that the GoTo e-mail address is compared with.
+    pub teams_attribute: TeamsAttribute,
+}
+
+/// An address of a Microsoft user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TeamsAttribute {
+    /// The name the user signs in with.
+    UserPrincipalName,
+    /// The primary mail address.
+    Mail,
+}
+
+/// What the operator observed and plans.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UserSyncPolicyStatus {
+    /// The guide's five counters, for the PBX.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counters: Option<Counters>,
+    /// Users by state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<UserCounts>,
+    /// Blocked users by reason, most frequent first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blocked_reasons: Vec<BlockedReason>,
+    /// The open runs, at most 10.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<RunSummary>,
+    /// What humans must do now, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pending_actions: Vec<PendingAction>,
+    /// The last value of the annotation `teamsconnector.dev/requestedAt` that was acted upon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+    /// Failures in a row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// Generation of the spec that the status belongs to; -1: none yet.
+    pub observed_generation: i64,
+    /// Conditions; `Ready` is the summary.
+    pub conditions: Vec<Condition>,
+}
+
+/// The five counters of the guide (steps 24 to 28).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Counters {
+    /// Connector licenses not in use: total - in use, never below 0.
+    pub licenses_available: u32,
+    /// Connector licenses bought.
+    pub licenses_total: u32,
+    /// Users admitted now; those who wait for a license are in `users.waiting`.
+    pub users_to_add: u32,
+    /// Users whose deletion is planned.
+    pub users_to_remove: u32,
+    /// Licensed connector users now + usersToAdd - usersToRemove.
+    pub users_after_sync: u32,
+}
+
+/// Users by state; `inScope` is the sum of `connected` to `retained`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserCounts {
+    /// Users of the PBX that the policy is about.
+    pub in_scope: u32,
+    /// Number, voice and registration were read back.
+    pub connected: u32,
+    /// On the way.
+    pub pending: u32,
+    /// Something must be changed by a human first.
+    pub blocked: u32,
+    /// Eligible, but no connector license is left.
+    pub waiting: u32,
+    /// No Microsoft user has the address.
+    pub unmatched: u32,
+    /// Connected, no longer matched, nothing is taken away.
+    pub retained: u32,
+    /// In the connector, neither added nor adopted by this policy.
+    pub foreign: u32,
+}
+
+/// How many users are blocked for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BlockedReason {
+    /// The reason, as on the users.
+    pub reason: String,
+    /// How many.
+    pub users: u32,
+}
+
+/// One open run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunSummary {
+    /// Name of the `UserSyncRun`.
+    pub name: String,
+    /// `Connect` or `Disconnect`.
+    #[serde(rename = "type")]
+    pub kind: super::RunType,
+    /// State of the run.
+    pub state: super::RunState,
+}

@@ -1,0 +1,169 @@
+//! `UserSyncRun`: one frozen plan, its execution and its outcome.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Counters, NameRef};
+
+/// One frozen plan, its execution and its outcome. Written by the operator.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "teamsconnector.dev",
+    version = "v1alpha1",
+    kind = "UserSyncRun",
+    namespaced,
+    status = "UserSyncRunStatus",
+    derive = "PartialEq",
+    shortname = "usrun",
+    category = "teamsconnector",
+    selectable = ".spec.policyRef.name",
+    doc = "One frozen plan of a policy, its execution and its outcome. Written by the operator.",
+    printcolumn(name = "Policy", type_ = "string", json_path = ".spec.policyRef.name"),
+    printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
+    printcolumn(name = "Add", type_ = "integer", json_path = ".status.counters.usersToAdd"),
+    printcolumn(name = "Applied", type_ = "integer", json_path = ".status.outcome.applied"),
+    printcolumn(name = "Failed", type_ = "integer", json_path = ".status.outcome.failed"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self == oldSelf").message("a run is frozen: its spec cannot be changed"))]
+pub struct UserSyncRunSpec {
+    /// The policy whose plan it is.
+    pub policy_ref: NameRef,
+    /// What the run may do.
+    #[serde(rename = "type")]
+    pub run_type: RunType,
+    /// When it was planned, by the operator's business clock.
+    pub created_at: Time,
+    /// Generation of the policy's spec that it was planned from.
+    pub policy_generation: i64,
+    /// The frozen plan: every value chosen, old values to be met.
+    #[schemars(length(min = 1, max = 2000))]
+    pub actions: Vec<RunAction>,
+    /// `sha256:` and the hash over the actions.
+    #[schemars(length(max = 80), regex(pattern = "^sha256:[0-9a-f]{64}$"))]
+    pub plan_hash: String,
+}
+
+/// Type of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RunType {
+    /// Additions and harmless updates.
+    Connect,
+    /// Whatever takes service away.
+    Disconnect,
+}
+
+/// One action of the frozen plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunAction {
+    /// `gotoUserKey` of the user.
+    #[schemars(length(max = 20))]
+    pub user: String,
+    /// What is done.
+    pub op: RunOperation,
+    /// The chosen values.
+    pub args: ActionArgs,
+    /// The values that must still be found.
+    pub expected: ActionExpected,
+}
+
+/// What an action does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RunOperation {
+    /// Adds the pair to the connector; takes a connector license.
+    Put,
+}
+
+/// Values of an action.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ActionArgs {
+    /// Entra object id of the Microsoft user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 36))]
+    pub teams_user_id: Option<String>,
+    /// Telephone number in E.164 form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub phone_number: Option<String>,
+}
+
+/// What must still be so when an action begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ActionExpected {
+    /// Whether the user is in the connector.
+    pub in_connector: bool,
+}
+
+/// State of a run, for the column; the conditions are the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RunState {
+    /// Its writes are going on.
+    Running,
+    /// Every write was accepted.
+    Applied,
+    /// Some writes were accepted, the rest skipped or failed.
+    PartiallyApplied,
+    /// Too many writes failed, or all.
+    Failed,
+    /// Another plan took its place.
+    Superseded,
+}
+
+/// Outcome of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UserSyncRunStatus {
+    /// The five counters when it was planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counters: Option<Counters>,
+    /// For the column.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<RunState>,
+    /// How many actions ended how.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<RunOutcome>,
+    /// The failures, at most 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<RunFailure>,
+    /// When the first write was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+    /// Generation that the status belongs to; -1: none yet.
+    pub observed_generation: i64,
+    /// `Complete` or `Failed` as a Job has; `Ready` for tools.
+    pub conditions: Vec<Condition>,
+}
+
+/// How many actions ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunOutcome {
+    /// Accepted by the connector.
+    pub applied: u32,
+    /// No longer called for.
+    pub skipped: u32,
+    /// Refused.
+    pub failed: u32,
+    /// Still to do.
+    pub remaining: u32,
+}
+
+/// One failed action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunFailure {
+    /// `gotoUserKey` of the user.
+    pub user: String,
+    /// Reason, as on the user.
+    pub reason: String,
+    /// What to do next.
+    pub message: String,
+}

@@ -1,0 +1,59 @@
+//! Executes the steps of an account's plan. It has no choices: every value was chosen by the plan.
+
+use kube::ResourceExt;
+
+use crate::api::TeamsConnectorAccount;
+use crate::clients::connector::wire::{StartSync, SyncKind};
+use crate::clients::error::{ApiError, Class};
+use crate::controllers::context::Context;
+use crate::controllers::error::problem;
+use crate::controllers::session::{Session, SessionError};
+use crate::plan::account::{AccountPlan, AccountStep, StepProblem};
+
+/// Takes the steps in order and tells which failed; each is on its own.
+pub(super) async fn act(plan: &AccountPlan, account: &TeamsConnectorAccount, ctx: &Context) -> Vec<StepProblem> {
+    if plan.steps.is_empty() {
+        return Vec::new();
+    }
+    let session = match ctx.sessions.open(account).await {
+        Ok(session) => session,
+        Err(SessionError::Problem(problem)) => {
+            return plan.steps.iter().map(|step| StepProblem { step: step.clone(), problem: problem.clone() }).collect();
+        }
+        Err(error @ SessionError::Kubernetes(_)) => {
+            tracing::warn!(account = account.name_any(), %error, "the account's steps are put off");
+            return Vec::new();
+        }
+    };
+    let mut problems = Vec::new();
+    for step in &plan.steps {
+        tracing::info!(account = account.name_any(), %step, "account step");
+        match take(step, &session).await {
+            Ok(()) => {}
+            // Done already, or begun by somebody else: the next reading tells.
+            Err(error) if matches!(error.class(), Class::Conflict(_)) => {}
+            Err(error) => {
+                tracing::warn!(account = account.name_any(), %step, %error, "an account step failed");
+                problems.push(StepProblem { step: step.clone(), problem: problem(&error) });
+            }
+        }
+    }
+    problems
+}
+
+async fn take(step: &AccountStep, session: &Session) -> Result<(), ApiError> {
+    let connector = &session.connector;
+    match step {
+        AccountStep::BindPbx { pbx } => connector.bind_pbx(*pbx).await,
+        AccountStep::StartVerification { pbx, key } => connector.start_verification(*pbx, key).await,
+        AccountStep::StartDirectoryImport { pbx, key } => {
+            let body = StartSync { kind: SyncKind::Directory, organization_id: Some(*pbx) };
+            connector.start_sync(&body, key).await.map(drop)
+        }
+        AccountStep::RequestPushAuthorization { key } => connector.request_push_authorization(key).await.map(drop),
+        AccountStep::StartPush { key } => {
+            let body = StartSync { kind: SyncKind::Push, organization_id: None };
+            connector.start_sync(&body, key).await.map(drop)
+        }
+    }
+}

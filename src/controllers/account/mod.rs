@@ -1,0 +1,115 @@
+//! The account's pass: observe → plan → act → report.
+
+mod act;
+mod observe;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, ResourceExt};
+
+use super::context::Context;
+use super::error::PassError;
+use super::expectations::version;
+use super::frame::{Failures, Frame};
+use super::{finalizer, publish, start};
+use crate::api::{REQUESTED_AT, TeamsConnectorAccount};
+use crate::plan::account as plan;
+use crate::plan::observed::{Next, ReadingKind};
+use crate::runtime::lanes::Lane;
+
+pub(super) use observe::observe;
+
+const KIND: &str = "TeamsConnectorAccount";
+
+/// One pass; errors end in the frame.
+pub(super) async fn reconcile(
+    account: Arc<TeamsConnectorAccount>,
+    ctx: Arc<Context>,
+    failures: Failures,
+) -> Result<Action, Infallible> {
+    start::all_ready(&ctx.stores).await;
+    let frame = Frame { kind: KIND, ctx: &ctx, failures: &failures, lane: lane(&account) };
+    let reference = ObjectRef::from_obj(account.as_ref());
+    Ok(frame.run(account.as_ref(), pass(&account, &ctx), |at| ctx.accounts.wake_at(reference.clone(), at)).await)
+}
+
+fn lane(account: &TeamsConnectorAccount) -> Lane {
+    let status = account.status.clone().unwrap_or_default();
+    let unobserved = account.metadata.generation != Some(status.observed_generation);
+    if unobserved || asked(account) || account.metadata.deletion_timestamp.is_some() { Lane::Interactive } else { Lane::Periodic }
+}
+
+/// Whether `requestedAt` has a value that was not acted upon.
+fn asked(account: &TeamsConnectorAccount) -> bool {
+    let handled = account.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
+    account.annotations().get(REQUESTED_AT).is_some_and(|value| Some(value) != handled)
+}
+
+async fn pass(account: &Arc<TeamsConnectorAccount>, ctx: &Arc<Context>) -> Result<(), PassError> {
+    let api: Api<TeamsConnectorAccount> = Api::namespaced(ctx.client.clone(), &account.namespace().unwrap_or_default());
+    let uid = account.uid().unwrap_or_default();
+    let busy = ctx.clock.busy();
+    if account.metadata.deletion_timestamp.is_some() {
+        return delete(&api, account, ctx, &uid).await;
+    }
+    if !finalizer::is_set(account.as_ref()) {
+        return finalizer::add(&api, account.as_ref()).await;
+    }
+    if !ctx.expectations.seen(&uid, KIND, |_| version(account.as_ref())) {
+        return Ok(());
+    }
+    let now = ctx.clock.now();
+    let observed = observe(account, ctx);
+    if !observed.facts.suspended {
+        let waker = Arc::clone(ctx);
+        ctx.observers.ensure(account, move |account| waker.wake_all(account));
+        if asked(account) {
+            ctx.observers.request(&uid, now, ReadingKind::Full);
+        }
+    }
+    let view = observed.view();
+    let plan = plan::account(&view, now);
+    drop(busy);
+    let problems = act::act(&plan, account, ctx).await;
+    let _busy = ctx.clock.busy();
+    let report = plan::report(&view, &plan, &problems, ctx.clock.now());
+    let before = account.status.clone().unwrap_or_default();
+    if report.status != before {
+        let written = publish::status(&api, account.as_ref(), &report.status).await?;
+        ctx.expectations.wrote(&uid, KIND, &written);
+        publish::transitions(ctx, account.as_ref(), &before.conditions, &report.status.conditions).await;
+        ctx.wake_policies(account);
+    }
+    if let Next::At(at, kind) = report.next {
+        ctx.observers.request(&uid, at, kind);
+    }
+    if plan.push_finished_at.is_some() {
+        ctx.observers.request(&uid, outcome_at(&observed, ctx.clock.now()), ReadingKind::Outcome);
+    }
+    Ok(())
+}
+
+/// A finished push is looked at at once; not again and again while the connector cannot be read.
+fn outcome_at(observed: &observe::Observed, now: Timestamp) -> Timestamp {
+    let readable = observed.reading.snapshot.as_deref().is_some_and(|snapshot| {
+        snapshot.pbxs.values().all(|pbx| pbx.users.failure.is_none())
+    });
+    if readable { now } else { now.checked_add(SignedDuration::from_secs(30)).unwrap_or(now) }
+}
+
+/// Orphan: nothing outside Kubernetes is touched.
+async fn delete(
+    api: &Api<TeamsConnectorAccount>,
+    account: &Arc<TeamsConnectorAccount>,
+    ctx: &Context,
+    uid: &str,
+) -> Result<(), PassError> {
+    ctx.observers.forget(uid);
+    finalizer::remove(api, account.as_ref()).await?;
+    ctx.wake_policies(account);
+    Ok(())
+}

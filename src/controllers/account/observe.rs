@@ -1,0 +1,74 @@
+//! What the account's plan is made from: its object, the newest reading, and what its policies want.
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+
+use kube::ResourceExt;
+
+use crate::api::{REQUESTED_AT, TeamsConnectorAccount, TeamsConnectorAccountStatus, UserSyncPolicy};
+use crate::controllers::context::{Context, is_paused};
+use crate::controllers::observer::Reading;
+use crate::domain::OrganizationId;
+use crate::plan::observed::{KnownRun, KnownUser, ObservedAccount, PolicyDemand};
+use crate::plan::runs;
+
+/// The parts that a view borrows from.
+pub(in crate::controllers) struct Observed {
+    account: Arc<TeamsConnectorAccount>,
+    status: TeamsConnectorAccountStatus,
+    uid: String,
+    pub(in crate::controllers) reading: Reading,
+    pub(in crate::controllers) facts: Facts,
+}
+
+/// What was looked up.
+pub(in crate::controllers) struct Facts {
+    pub(in crate::controllers) suspended: bool,
+    requested_at: Option<String>,
+    policies: Vec<PolicyDemand>,
+}
+
+/// Looks at the stores and the newest reading; nothing is called.
+pub(in crate::controllers) fn observe(account: &Arc<TeamsConnectorAccount>, ctx: &Context) -> Observed {
+    let uid = account.uid().unwrap_or_default();
+    let policies = ctx.policies_of(account);
+    let demands = policies.iter().filter_map(|policy| demand(policy, ctx));
+    let facts = Facts {
+        suspended: account.spec.suspend || is_paused(account.as_ref()),
+        requested_at: account.annotations().get(REQUESTED_AT).cloned(),
+        policies: demands.collect(),
+    };
+    Observed {
+        status: account.status.clone().unwrap_or_default(),
+        reading: ctx.observers.latest(&uid),
+        account: Arc::clone(account),
+        uid,
+        facts,
+    }
+}
+
+fn demand(policy: &UserSyncPolicy, ctx: &Context) -> Option<PolicyDemand> {
+    let pbx = OrganizationId::from_str(&policy.spec.pbx.organization_id).ok()?;
+    let runs: Vec<_> = ctx.runs_of(policy).iter().map(|run| KnownRun::from(run.as_ref())).collect();
+    let open = runs.iter().any(runs::is_open);
+    let users: Vec<_> =
+        if open { ctx.users_of(policy).iter().map(|user| KnownUser::from(user.as_ref())).collect() } else { Vec::new() };
+    Some(PolicyDemand { name: policy.name_any(), pbx, needs_import_after: runs::needs_import_after(&runs, &users) })
+}
+
+impl Observed {
+    /// What the plan takes.
+    pub(in crate::controllers) fn view(&self) -> ObservedAccount<'_> {
+        ObservedAccount {
+            uid: &self.uid,
+            generation: self.account.metadata.generation.unwrap_or_default(),
+            spec: &self.account.spec,
+            status: &self.status,
+            suspended: self.facts.suspended,
+            requested_at: self.facts.requested_at.as_deref(),
+            credentials: self.reading.problem.clone(),
+            snapshot: self.reading.snapshot.as_deref(),
+            policies: self.facts.policies.clone(),
+        }
+    }
+}

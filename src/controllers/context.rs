@@ -1,0 +1,149 @@
+//! What every pass shares.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use k8s_openapi::jiff::Timestamp;
+use kube::runtime::events::Recorder;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, ResourceExt};
+
+use super::expectations::Expectations;
+use super::observer::Observers;
+use super::session::Sessions;
+use crate::api::{PAUSED, TeamsConnectorAccount, TeamsConnectorUser, UserSyncPolicy, UserSyncRun};
+use crate::clock::Clock;
+use crate::runtime::lanes::Lanes;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::timers::Timers;
+
+/// The stores of one scope: one namespace, or all of them.
+#[derive(Clone, Debug)]
+pub struct Stores {
+    /// Accounts.
+    pub accounts: Store<TeamsConnectorAccount>,
+    /// Policies.
+    pub policies: Store<UserSyncPolicy>,
+    /// Runs.
+    pub runs: Store<UserSyncRun>,
+    /// Users.
+    pub users: Store<TeamsConnectorUser>,
+}
+
+/// What every pass shares.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// Business time.
+    pub clock: Clock,
+    /// Makes clients from Secrets.
+    pub sessions: Sessions,
+    /// The tasks that read the accounts' sources.
+    pub observers: Observers,
+    /// The stores of all scopes.
+    pub stores: Vec<Stores>,
+    /// Wakes accounts.
+    pub accounts: Timers<TeamsConnectorAccount>,
+    /// Wakes policies.
+    pub policies: Timers<UserSyncPolicy>,
+    /// Permits of passes.
+    pub lanes: Lanes,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Events.
+    pub recorder: Recorder,
+    /// Own writes that the stores have not shown yet.
+    pub expectations: Expectations,
+    /// When each policy last wrote to the connector.
+    pub last_writes: LastWrites,
+}
+
+impl Context {
+    /// The account of this name.
+    pub fn account(&self, namespace: &str, name: &str) -> Option<Arc<TeamsConnectorAccount>> {
+        let reference = ObjectRef::new(name).within(namespace);
+        self.stores.iter().find_map(|stores| stores.accounts.get(&reference))
+    }
+
+    /// The policies that name the account, oldest first, by name where the age is the same.
+    pub fn policies_of(&self, account: &TeamsConnectorAccount) -> Vec<Arc<UserSyncPolicy>> {
+        let (namespace, name) = (account.namespace(), account.name_any());
+        let mut found: Vec<_> = self
+            .stores
+            .iter()
+            .flat_map(|stores| stores.policies.state())
+            .filter(|policy| policy.namespace() == namespace && policy.spec.account_ref.name == name)
+            .collect();
+        found.sort_by_key(|policy| (policy.creation_timestamp().map(|time| time.0), policy.name_any()));
+        found
+    }
+
+    /// The user objects of the policy, by name.
+    pub fn users_of(&self, policy: &UserSyncPolicy) -> Vec<Arc<TeamsConnectorUser>> {
+        let (namespace, name) = (policy.namespace(), policy.name_any());
+        let mut found: Vec<_> = self
+            .stores
+            .iter()
+            .flat_map(|stores| stores.users.state_filter(|user| user.spec.policy_ref.name == name))
+            .filter(|user| user.namespace() == namespace)
+            .collect();
+        found.sort_by_key(|user| user.name_any());
+        found
+    }
+
+    /// The runs of the policy, by name.
+    pub fn runs_of(&self, policy: &UserSyncPolicy) -> Vec<Arc<UserSyncRun>> {
+        let (namespace, name) = (policy.namespace(), policy.name_any());
+        let mut found: Vec<_> = self
+            .stores
+            .iter()
+            .flat_map(|stores| stores.runs.state_filter(|run| run.spec.policy_ref.name == name))
+            .filter(|run| run.namespace() == namespace)
+            .collect();
+        found.sort_by_key(|run| run.name_any());
+        found
+    }
+
+    /// Wakes the account and its policies: there is something new to see.
+    pub fn wake_all(&self, account: &TeamsConnectorAccount) {
+        self.accounts.wake(ObjectRef::from_obj(account));
+        self.wake_policies(account);
+    }
+
+    /// Wakes the policies of the account.
+    pub fn wake_policies(&self, account: &TeamsConnectorAccount) {
+        for policy in self.policies_of(account) {
+            self.policies.wake(ObjectRef::from_obj(policy.as_ref()));
+        }
+    }
+}
+
+/// Whether the annotation `paused` stops the object.
+pub fn is_paused(object: &impl ResourceExt) -> bool {
+    object.annotations().get(PAUSED).is_some_and(|value| value == "true")
+}
+
+/// When each policy last wrote to the connector, by uid. Lost with the process without harm: the next reading is newer anyway.
+#[derive(Clone, Debug, Default)]
+pub struct LastWrites(Arc<Mutex<HashMap<String, Timestamp>>>);
+
+impl LastWrites {
+    /// The last write of the policy in this process.
+    pub fn of(&self, policy: &str) -> Option<Timestamp> {
+        self.lock().get(policy).copied()
+    }
+
+    /// The policy wrote now.
+    pub fn note(&self, policy: &str, at: Timestamp) {
+        self.lock().insert(policy.to_owned(), at);
+    }
+
+    /// The policy is gone.
+    pub fn forget(&self, policy: &str) {
+        self.lock().remove(policy);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Timestamp>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,132 @@
+//! From the class of an error to what the objects show. Every class is named: a new one must be decided here.
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::api::Reason;
+use crate::clients::error::{ApiError, Class, CredentialsProblem};
+use crate::clients::listing::{Incomplete, IncompleteCause};
+use crate::clients::route::Api;
+use crate::plan::observed::Problem;
+use crate::plan::snapshot::SourceFailure;
+
+/// What keeps a pass from its end.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// The API server did not do what was asked.
+    #[error("{doing}")]
+    Kubernetes {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// A plan that must not be carried out: a defect in the planner.
+    #[error("the plan contradicts itself")]
+    Contradiction,
+    /// The pass took longer than it may.
+    #[error("the pass was given up after its deadline")]
+    Deadline,
+    /// A defect in the code; the process goes on.
+    #[error("the pass panicked")]
+    Panicked,
+}
+
+impl PassError {
+    /// For `map_err`: what was being done.
+    pub fn kubernetes(doing: &'static str) -> impl FnOnce(kube::Error) -> Self {
+        move |source| Self::Kubernetes { doing, source: Box::new(source) }
+    }
+
+    /// Whether the object of the pass was deleted or re-created meanwhile: the next event tells, nothing failed.
+    pub fn is_object_gone(&self) -> bool {
+        match self {
+            Self::Kubernetes { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => status.is_not_found() || status.is_invalid(),
+                _ => false,
+            },
+            Self::Contradiction | Self::Deadline | Self::Panicked => false,
+        }
+    }
+}
+
+/// How a failed call shows on the source that needed it.
+pub fn source_failure(error: &ApiError) -> SourceFailure {
+    let (reason, retry_at) = reason_of(error);
+    SourceFailure { reason, cause: cause_of(error), retry_at }
+}
+
+/// How an incomplete listing shows on its source.
+pub fn incomplete(incomplete: &Incomplete) -> SourceFailure {
+    match &incomplete.cause {
+        IncompleteCause::Failed(error) => source_failure(error),
+        other => SourceFailure { reason: Reason::SourceIncomplete, cause: other.name().to_owned(), retry_at: None },
+    }
+}
+
+/// A problem of the account from a failed call.
+pub fn problem(error: &ApiError) -> Problem {
+    let (reason, _) = reason_of(error);
+    Problem { reason, message: format!("{} ({})", reason.message(), cause_of(error)) }
+}
+
+fn cause_of(error: &ApiError) -> String {
+    match error.class() {
+        Class::Credentials(problem) => problem.text().to_owned(),
+        Class::Permission(needs) => needs,
+        Class::Retry
+        | Class::Throttled { .. }
+        | Class::Absent
+        | Class::Conflict(_)
+        | Class::Permanent
+        | Class::Resync => describe(error),
+    }
+}
+
+/// Route, status and code: no reference, which would differ each time and so move the status.
+fn describe(error: &ApiError) -> String {
+    let route = error.route();
+    match error.code() {
+        Some(code) => format!("{route}: {code}"),
+        None => format!("{route} failed"),
+    }
+}
+
+fn reason_of(error: &ApiError) -> (Reason, Option<Timestamp>) {
+    match error.class() {
+        Class::Retry | Class::Resync | Class::Permanent | Class::Absent | Class::Conflict(_) => {
+            (unreachable_reason(error.route().api), None)
+        }
+        Class::Throttled { until } => (Reason::RateLimited, until),
+        Class::Credentials(problem) => (credentials_reason(problem, error.route().api), None),
+        Class::Permission(_) => (Reason::PermissionMissing, None),
+    }
+}
+
+fn credentials_reason(problem: CredentialsProblem, api: Api) -> Reason {
+    match problem {
+        CredentialsProblem::SecretExpired => Reason::CredentialsExpired,
+        CredentialsProblem::TenantNotFound | CredentialsProblem::OtherCloud => Reason::TenantMismatch,
+        CredentialsProblem::ScopeOrRoleMissing => Reason::PermissionMissing,
+        CredentialsProblem::Propagating => unreachable_reason(api),
+        CredentialsProblem::ClientRefused
+        | CredentialsProblem::AppDisabled
+        | CredentialsProblem::AppNotInTenant
+        | CredentialsProblem::AssertionRefused
+        | CredentialsProblem::FederationMismatch
+        | CredentialsProblem::ConditionalAccess
+        | CredentialsProblem::GrantRefused
+        | CredentialsProblem::GrantNotEnabled
+        | CredentialsProblem::RequestRefused
+        | CredentialsProblem::TokenRefused
+        | CredentialsProblem::Other => Reason::CredentialsRejected,
+    }
+}
+
+fn unreachable_reason(api: Api) -> Reason {
+    match api {
+        Api::GotoToken | Api::GotoAdmin | Api::GotoUsers | Api::GotoVoiceAdmin => Reason::GoToUnreachable,
+        Api::EntraToken | Api::Graph | Api::GraphTeams => Reason::MicrosoftUnreachable,
+        Api::Connector => Reason::ConnectorUnreachable,
+    }
+}

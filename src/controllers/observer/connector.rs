@@ -1,0 +1,69 @@
+//! Sources of the connector.
+
+use std::collections::BTreeMap;
+
+use super::reading::{Part, Reader};
+use super::{activity, translate};
+use crate::clients::error::{ApiError, Class};
+use crate::domain::OrganizationId;
+use crate::plan::observed::ReadingKind;
+use crate::plan::snapshot::{PbxReading, Snapshot};
+
+/// What the connector says of itself and of each PBX.
+pub(super) async fn read(reader: &Reader<'_>, kind: ReadingKind, old: &Snapshot, pbxs: &[OrganizationId]) -> Part {
+    let connector = &reader.session.connector;
+    let record = present(connector.account().await).map(|record| record.map(translate::record));
+    let consents = connector.consents().await;
+    let domains = connector.domains().await;
+    let activity = activity::read(connector, reader.began).await;
+    let authorization = connector.push_authorization().await.map(translate::push_authorization);
+    let record = reader.single("account-record", &old.record, record);
+    let consents = reader.list("consents", &old.consents, consents.map(|all| all.map(translate::consent)));
+    let domains = reader.list("domains", &old.domains, domains.map(|all| all.map(translate::domain)));
+    let activity = reader.source("connector-activity", &old.activity, activity);
+    let authorization = reader.single("push-authorization", &old.push_authorization, authorization);
+    let mut readings = BTreeMap::new();
+    for pbx in pbxs {
+        let before = old.pbxs.get(pbx).cloned().unwrap_or_default();
+        readings.insert(*pbx, pbx_reading(reader, kind, before, *pbx).await);
+    }
+    Box::new(move |snapshot| {
+        snapshot.record = record;
+        snapshot.consents = consents;
+        snapshot.domains = domains;
+        snapshot.activity = activity;
+        snapshot.push_authorization = authorization;
+        snapshot.pbxs.extend(readings);
+    })
+}
+
+async fn pbx_reading(reader: &Reader<'_>, kind: ReadingKind, old: PbxReading, pbx: OrganizationId) -> PbxReading {
+    let connector = &reader.session.connector;
+    let service = present(connector.services(pbx).await).map(|service| service.as_ref().map(translate::service));
+    let verification = present(connector.latest_verification(pbx).await).map(|last| last.map(translate::verification));
+    let mut reading = PbxReading {
+        service: reader.single("service", &old.service, service),
+        verification: reader.single("verification", &old.verification, verification),
+        ..old
+    };
+    if kind != ReadingKind::Account {
+        let entitlement = present(connector.entitlement(pbx).await).map(|bought| bought.as_ref().map(translate::entitlement));
+        reading.entitlement = reader.single("entitlement", &reading.entitlement, entitlement);
+        let users = connector.users(pbx, |user| Some(translate::connector_user(user))).await;
+        reading.users = reader.list("connector-users", &reading.users, users);
+    }
+    if kind == ReadingKind::Full {
+        let candidates = connector.candidates(pbx, |candidate| Some(translate::candidate(candidate))).await;
+        reading.candidates = reader.list("candidates", &reading.candidates, candidates);
+    }
+    reading
+}
+
+/// The connector's 404 for a part that is not there is an answer of the contract, not a failure.
+fn present<T>(read: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.class() == Class::Absent => Ok(None),
+        Err(error) => Err(error),
+    }
+}

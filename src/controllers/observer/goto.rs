@@ -1,0 +1,71 @@
+//! Sources of GoTo.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::reading::{Part, Reader};
+use super::translate;
+use crate::clients::error::ApiError;
+use crate::clients::goto::missing_scopes;
+use crate::clients::token::TokenFacts;
+use crate::controllers::error::source_failure;
+use crate::domain::{AccountKey, Address};
+use crate::plan::snapshot::{GotoAccess, Snapshot};
+
+/// Role of a super admin.
+const SUPER_ADMIN: &str = "SUPER_USER";
+
+/// Access, users, lines, extensions and numbers.
+pub(super) async fn read(reader: &Reader<'_>, old: &Snapshot) -> Part {
+    let goto = &reader.session.goto;
+    let account = &reader.session.account_key;
+    let access = access(reader).await;
+    let principal: Option<Address> =
+        access.as_ref().ok().and_then(|(_, facts)| facts.principal.as_deref()?.parse().ok());
+    let roles: Mutex<Option<bool>> = Mutex::default();
+    let users = goto.users(account, |user| {
+        let address: Option<Address> = user.email.as_deref().and_then(|email| email.parse().ok());
+        if principal.is_some() && address == principal {
+            let is_super = user.admin_roles.as_ref().map(|roles| roles.iter().any(|role| role == SUPER_ADMIN));
+            *roles.lock().unwrap_or_else(PoisonError::into_inner) = is_super;
+        }
+        translate::goto_user(user)
+    });
+    let (users, lines, (extensions, numbers)) = tokio::join!(
+        users,
+        goto.lines(account, |user| Some(translate::user_lines(user))),
+        async {
+            let extensions = goto.extensions(account, |extension| Some(translate::extension(extension))).await;
+            (extensions, goto.phone_numbers(account, |number| Some(translate::number(number))).await)
+        },
+    );
+    let super_admin = *roles.lock().unwrap_or_else(PoisonError::into_inner);
+    let access = access.map(|(accounts, facts)| GotoAccess {
+        accounts,
+        missing_scopes: missing_scopes(&facts).unwrap_or_default().iter().map(|scope| scope.name.to_owned()).collect(),
+        super_admin,
+    });
+    let access = reader.source("goto-access", &old.goto_access, access.map_err(|error| source_failure(&error)));
+    let users = reader.list("goto-users", &old.goto_users, users);
+    let lines = reader.list("lines", &old.lines, lines);
+    let extensions = reader.list("extensions", &old.extensions, extensions);
+    let numbers = reader.list("numbers", &old.numbers, numbers);
+    Box::new(move |snapshot| {
+        snapshot.goto_access = access;
+        snapshot.goto_users = users;
+        snapshot.lines = lines;
+        snapshot.extensions = extensions;
+        snapshot.numbers = numbers;
+    })
+}
+
+/// The accounts of the credentials, and what the token says.
+async fn access(reader: &Reader<'_>) -> Result<(Vec<AccountKey>, TokenFacts), ApiError> {
+    let me = reader.session.goto.me().await?;
+    let facts = reader.session.goto.token_facts().await?;
+    let mut accounts: Vec<_> = me.accounts.into_iter().map(|account| account.key).collect();
+    if !accounts.contains(&me.account_key) {
+        accounts.push(me.account_key);
+    }
+    accounts.sort();
+    Ok((accounts, facts))
+}

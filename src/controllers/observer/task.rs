@@ -1,0 +1,135 @@
+//! The loop of one observer: wait, read, publish.
+
+use std::sync::Arc;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+use tokio::sync::watch;
+
+use super::requests::Requests;
+use super::users::TenantUsers;
+use super::{Generation as _, Observers, Reading};
+use crate::api::TeamsConnectorAccount;
+use crate::clock::Clock;
+use crate::controllers::frame::later;
+use crate::controllers::session::{SessionError, Sessions};
+use crate::plan::observed::ReadingKind;
+use crate::plan::snapshot::Snapshot;
+use crate::runtime::metrics::Metrics;
+
+/// First readings after a start are spread over this long, or over the interval if that is shorter.
+const SPREAD: SignedDuration = SignedDuration::from_secs(60);
+/// A regular reading that brought nothing complete is repeated after this long, growing with each failure in a row.
+const RETRY: SignedDuration = SignedDuration::from_secs(30);
+/// How soon the API server is asked again for a Secret that it could not tell about.
+const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
+
+pub(super) struct Task {
+    sessions: Sessions,
+    clock: Clock,
+    metrics: Metrics,
+    account: watch::Receiver<Arc<TeamsConnectorAccount>>,
+    publisher: watch::Sender<Reading>,
+    requests: Arc<Requests>,
+    tenant: TenantUsers,
+    failures: u32,
+}
+
+/// At once for a spec that nobody has looked at; else spread, so that a restart with many accounts is no burst.
+pub(super) fn first_reading_at(account: &TeamsConnectorAccount, now: Timestamp) -> Timestamp {
+    let observed = account.status.as_ref().map(|status| status.observed_generation);
+    if observed != account.meta_generation() {
+        return now;
+    }
+    let spread = SPREAD.min(account.spec.interval.signed());
+    let uid = account.uid().unwrap_or_default();
+    let share = uid.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte))) % 1000;
+    now.checked_add(spread * i32::try_from(share).unwrap_or(0) / 1000).unwrap_or(now)
+}
+
+impl Task {
+    pub(super) fn new(
+        observers: &Observers,
+        account: watch::Receiver<Arc<TeamsConnectorAccount>>,
+        publisher: watch::Sender<Reading>,
+        requests: Arc<Requests>,
+    ) -> Self {
+        let inner = &observers.0;
+        Self {
+            sessions: inner.sessions.clone(),
+            clock: inner.clock.clone(),
+            metrics: inner.metrics.clone(),
+            account,
+            publisher,
+            requests,
+            tenant: TenantUsers::default(),
+            failures: 0,
+        }
+    }
+
+    pub(super) async fn run(mut self, published: impl Fn(&TeamsConnectorAccount) + Send) {
+        let mut regular = Timestamp::MAX;
+        loop {
+            let kind = self.next(regular).await;
+            let account = Arc::clone(&self.account.borrow());
+            self.metrics.reading(match kind {
+                ReadingKind::Account => "account",
+                ReadingKind::Outcome => "outcome",
+                ReadingKind::Full => "full",
+            });
+            let began = self.clock.now();
+            self.read(&account, kind, began).await;
+            if kind == ReadingKind::Full {
+                regular = self.next_regular(&account, began);
+            }
+            published(&account);
+        }
+    }
+
+    /// Sleeps until a reading is due.
+    async fn next(&self, regular: Timestamp) -> ReadingKind {
+        loop {
+            let (at, kind) = self.requests.next(regular);
+            tokio::select! {
+                () = self.clock.sleep_until(at) => return self.requests.take(self.clock.now(), kind),
+                () = self.requests.changed() => {}
+            }
+        }
+    }
+
+    async fn read(&mut self, account: &TeamsConnectorAccount, kind: ReadingKind, began: Timestamp) {
+        let before = self.publisher.borrow().clone();
+        match self.sessions.open(account).await {
+            Ok(session) => {
+                let old = before.snapshot.clone().unwrap_or_default();
+                let reader = super::reading::Reader { session: &session, metrics: &self.metrics, began };
+                let mut snapshot = reader.read(account, kind, &old, &mut self.tenant).await;
+                let mut previous = before.previous;
+                if kind == ReadingKind::Full {
+                    snapshot.round = old.round + 1;
+                    snapshot.full_reading_at = Some(began);
+                    previous = before.snapshot;
+                }
+                self.publisher.send_replace(Reading { snapshot: Some(Arc::new(snapshot)), previous, problem: None });
+            }
+            Err(SessionError::Problem(problem)) => {
+                self.publisher.send_replace(Reading { problem: Some(problem), ..before });
+            }
+            Err(SessionError::Kubernetes(error)) => {
+                tracing::warn!(%error, "a Secret could not be read and is asked for again");
+                self.requests.add(began.checked_add(ASK_AGAIN).unwrap_or(began), kind);
+            }
+        }
+    }
+
+    /// The next regular reading: one interval after this one began, sooner while readings are incomplete.
+    fn next_regular(&mut self, account: &TeamsConnectorAccount, began: Timestamp) -> Timestamp {
+        let interval = account.spec.interval.signed();
+        let uid = account.uid().unwrap_or_default();
+        let reading = self.publisher.borrow();
+        let complete = reading.problem.is_none() && reading.snapshot.as_deref().is_some_and(Snapshot::is_complete);
+        self.failures = if complete { 0 } else { self.failures.saturating_add(1) };
+        let wait = if complete { interval } else { (RETRY * (1_i32 << self.failures.min(6).saturating_sub(1))).min(interval) };
+        later(began, wait, &uid)
+    }
+}

@@ -1,0 +1,145 @@
+//! The policy's pass: observe → plan → act → report.
+
+mod act;
+mod objects;
+mod observe;
+
+use std::convert::Infallible;
+use std::str::FromStr as _;
+use std::sync::Arc;
+
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, ResourceExt};
+
+use super::context::Context;
+use super::error::PassError;
+use super::expectations::version;
+use super::frame::{Failures, Frame};
+use super::{finalizer, publish, start};
+use crate::api::{REQUESTED_AT, UserSyncPolicy};
+use crate::domain::OrganizationId;
+use crate::plan::acted::{self, ActOutcome};
+use crate::plan::observed::{Next, ReadingKind};
+use crate::plan::run_status::Tally;
+use crate::plan::user_plan::{RunPlan, UserPlan};
+use crate::plan::user_sync::user_sync;
+use crate::runtime::lanes::Lane;
+use objects::Objects;
+use observe::{Observed, observe};
+
+const KIND: &str = "UserSyncPolicy";
+
+/// One pass; errors end in the frame.
+pub(super) async fn reconcile(
+    policy: Arc<UserSyncPolicy>,
+    ctx: Arc<Context>,
+    failures: Failures,
+) -> Result<Action, Infallible> {
+    start::all_ready(&ctx.stores).await;
+    let frame = Frame { kind: KIND, ctx: &ctx, failures: &failures, lane: lane(&policy) };
+    let reference = ObjectRef::from_obj(policy.as_ref());
+    Ok(frame.run(policy.as_ref(), pass(&policy, &ctx), |at| ctx.policies.wake_at(reference.clone(), at)).await)
+}
+
+fn lane(policy: &UserSyncPolicy) -> Lane {
+    let observed = policy.status.as_ref().map(|status| status.observed_generation);
+    let unobserved = policy.metadata.generation != observed;
+    if unobserved || asked(policy) || policy.metadata.deletion_timestamp.is_some() {
+        Lane::Interactive
+    } else {
+        Lane::Periodic
+    }
+}
+
+/// Whether `requestedAt` has a value that was not acted upon.
+fn asked(policy: &UserSyncPolicy) -> bool {
+    let handled = policy.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
+    policy.annotations().get(REQUESTED_AT).is_some_and(|value| Some(value) != handled)
+}
+
+async fn pass(policy: &Arc<UserSyncPolicy>, ctx: &Arc<Context>) -> Result<(), PassError> {
+    let api: Api<UserSyncPolicy> = Api::namespaced(ctx.client.clone(), &policy.namespace().unwrap_or_default());
+    let busy = ctx.clock.busy();
+    let objects = Objects::new(policy, ctx);
+    if policy.metadata.deletion_timestamp.is_some() {
+        return delete(&api, policy, ctx, &objects).await;
+    }
+    if !finalizer::is_set(policy.as_ref()) {
+        return finalizer::add(&api, policy.as_ref()).await;
+    }
+    if !objects.caught_up() {
+        return Ok(());
+    }
+    let observed = observe(policy, ctx);
+    let view = observed.view();
+    let plan = user_sync(&view, ctx.clock.now());
+    let violations = plan.check();
+    if let Some(violation) = violations.first() {
+        tracing::error!(policy = policy.name_any(), %violation, "the plan contradicts itself and is not carried out");
+        return Err(PassError::Contradiction);
+    }
+    objects.store_run(&plan).await?;
+    objects.store_specs(&plan, &observed).await?;
+    drop(busy);
+    let outcome = act(&plan, &observed, ctx).await;
+    let _busy = ctx.clock.busy();
+    let report = acted::report(&view, &plan, &outcome, ctx.clock.now());
+    objects.store_statuses(&report, &observed).await?;
+    objects.remove_obsolete(&plan, &observed).await?;
+    if report.status != observed.status {
+        let written = publish::status(&api, policy.as_ref(), &report.status).await?;
+        ctx.expectations.wrote(objects.uid(), KIND, &written);
+        publish::transitions(ctx, policy.as_ref(), &observed.status.conditions, &report.status.conditions).await;
+    }
+    schedule(ctx, &observed, &plan, report.next);
+    Ok(())
+}
+
+async fn act(plan: &UserPlan, observed: &Observed, ctx: &Context) -> ActOutcome {
+    let (RunPlan::Resume(run), Some(account)) = (&plan.run, &observed.account) else { return ActOutcome::default() };
+    let Ok(pbx) = OrganizationId::from_str(&observed.policy.spec.pbx.organization_id) else {
+        return ActOutcome::default();
+    };
+    if run.steps.is_empty() {
+        return ActOutcome::default();
+    }
+    let outcome = act::act(&run.steps, run.tally, pbx, account, ctx).await;
+    // Whatever was sent, even without an answer, is newer than any reading that began before now.
+    ctx.last_writes.note(&observed.policy.uid().unwrap_or_default(), ctx.clock.now());
+    outcome
+}
+
+/// Orders the next reading. What was written is read back at once; what somebody asked for is read anew.
+fn schedule(ctx: &Context, observed: &Observed, plan: &UserPlan, next: Next) {
+    let Some(account) = &observed.account else { return };
+    if plan.needs_import_after.is_some() {
+        // The account starts the directory import that the run needs.
+        ctx.accounts.wake(ObjectRef::from_obj(account.as_ref()));
+    }
+    let account = account.uid().unwrap_or_default();
+    let now = ctx.clock.now();
+    if asked(&observed.policy) {
+        ctx.observers.request(&account, now, ReadingKind::Full);
+    }
+    if !plan.steps().is_empty() {
+        ctx.observers.request(&account, now, ReadingKind::Outcome);
+    }
+    if let Next::At(at, kind) = next {
+        ctx.observers.request(&account, at, kind);
+    }
+}
+
+/// Orphan: nobody is disconnected. Runs and users go first, then the finalizer.
+async fn delete(
+    api: &Api<UserSyncPolicy>,
+    policy: &Arc<UserSyncPolicy>,
+    ctx: &Context,
+    objects: &Objects<'_>,
+) -> Result<(), PassError> {
+    ctx.last_writes.forget(objects.uid());
+    if objects.remove_all().await? {
+        finalizer::remove(api, policy.as_ref()).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! The I/O of reporting: compare, write, tell. A report that changes nothing writes nothing.
+
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::serde_json::json;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::events::{Event, EventType};
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::context::Context;
+use super::error::PassError;
+use crate::api::conditions::{ACTION_REQUIRED, READY, STALLED, find};
+use crate::api::{FIELD_MANAGER, Reason};
+
+/// Writes of own objects that are under way at the same time.
+const IN_FLIGHT: usize = 16;
+
+/// Replaces the status of the object it was computed from. The uid test keeps it off a re-created object of the same name:
+/// a merge patch or an apply with a wrong uid would be accepted.
+pub(super) async fn status<K, S>(api: &Api<K>, object: &K, status: &S) -> Result<K, PassError>
+where
+    K: Resource + DeserializeOwned + Clone + std::fmt::Debug,
+    S: Serialize,
+{
+    let operations = json!([
+        {"op": "test", "path": "/metadata/uid", "value": object.meta().uid},
+        {"op": "add", "path": "/status", "value": status},
+    ]);
+    let patch: json_patch::Patch = serde_json::from_value(operations)
+        .map_err(|error| PassError::kubernetes("writing a status")(kube::Error::SerdeError(error)))?;
+    api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Json::<()>(patch))
+        .await
+        .map_err(PassError::kubernetes("writing a status"))
+}
+
+/// Creates or updates an own object by server-side apply. `object` carries the uid of a known object, none for a new one.
+pub(super) async fn apply<K>(api: &Api<K>, object: &K) -> Result<K, PassError>
+where
+    K: Resource + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    api.patch(&object.name_any(), &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(object))
+        .await
+        .map_err(PassError::kubernetes("applying an own object"))
+}
+
+/// Runs writes of own objects side by side; the first failure ends the pass, the next pass goes on from what is stored.
+pub(super) async fn side_by_side<T, F>(writes: impl IntoIterator<Item = F>) -> Result<Vec<T>, PassError>
+where
+    F: Future<Output = Result<T, PassError>>,
+{
+    stream::iter(writes).buffer_unordered(IN_FLIGHT).try_collect().await
+}
+
+/// One event for each transition of the conditions that people wait for. Failing to tell never fails a pass.
+pub(super) async fn transitions<K>(ctx: &Context, object: &K, before: &[Condition], after: &[Condition])
+where
+    K: Resource<DynamicType = ()>,
+{
+    for kind in [READY, STALLED, ACTION_REQUIRED] {
+        let (old, new) = (find(before, kind), find(after, kind));
+        let changed = match (old, new) {
+            (Some(old), Some(new)) => old.status != new.status || old.reason != new.reason,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        if let Some(condition) = new.filter(|_| changed) {
+            emit(ctx, object, kind, condition).await;
+        }
+    }
+}
+
+async fn emit<K: Resource<DynamicType = ()>>(ctx: &Context, object: &K, kind: &str, condition: &Condition) {
+    let good = kind == READY && (condition.status == "True" || !is_problem(&condition.reason));
+    let event = Event {
+        type_: if good { EventType::Normal } else { EventType::Warning },
+        reason: condition.reason.clone(),
+        note: Some(catalogue_text(&condition.reason)),
+        action: "Reconcile".to_owned(),
+        secondary: None,
+    };
+    if let Err(error) = ctx.recorder.publish(&event, &object.object_ref(&())).await {
+        tracing::debug!(%error, "an event could not be recorded");
+    }
+}
+
+/// Events repeat the table of reasons, never a message, which may hold names that people wrote.
+fn catalogue_text(reason: &str) -> String {
+    Reason::parse(reason).map_or_else(|| reason.to_owned(), Reason::message)
+}
+
+fn is_problem(reason: &str) -> bool {
+    use crate::api::reasons::Shown;
+    Reason::parse(reason).is_none_or(|reason| match reason.info().shown {
+        Shown::Ready | Shown::Waiting | Shown::Advice => false,
+        Shown::Human | Shown::Stalled | Shown::Retry => true,
+    })
+}

@@ -1,0 +1,222 @@
+//! Starts the watches and the two controllers of each scope, and ends when told to.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt, future};
+use k8s_openapi::NamespaceResourceScope;
+use kube::runtime::controller::{Config, Controller};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch::Receiver;
+
+use super::context::{Context, Stores};
+use super::frame::Failures;
+use super::{account, policy};
+use crate::api::{TeamsConnectorAccount, TeamsConnectorUser, UserSyncPolicy, UserSyncRun};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::server::Health;
+use crate::runtime::watches::watch;
+
+/// Stores of a scope together with the streams that fill them and trigger passes.
+pub struct Scope {
+    stores: Stores,
+    accounts: Trigger<TeamsConnectorAccount>,
+    accounts_again: Trigger<TeamsConnectorAccount>,
+    policies: Trigger<UserSyncPolicy>,
+    policies_again: Trigger<UserSyncPolicy>,
+    runs: Trigger<UserSyncRun>,
+    users: Trigger<TeamsConnectorUser>,
+}
+
+type Trigger<K> = futures::stream::BoxStream<'static, Result<K, watcher::Error>>;
+
+impl Scope {
+    /// Opens the six watches of a namespace, or of all of them. An account or a policy is watched twice: as the object of its own
+    /// controller, and as what wakes the other one; shared streams lose deletions.
+    pub fn open(client: &Client, namespace: Option<&str>, metrics: &Metrics) -> Self {
+        let opener = Opener { client, namespace, metrics };
+        let (account_store, accounts) = opener.watch("accounts");
+        let (policy_store, policies) = opener.watch("policies");
+        let (run_store, runs) = opener.watch("runs");
+        let (user_store, users) = opener.watch("users");
+        let (_, accounts_again) = opener.watch("accounts-for-policies");
+        let (_, policies_again) = opener.watch("policies-for-accounts");
+        let stores = Stores { accounts: account_store, policies: policy_store, runs: run_store, users: user_store };
+        Self { stores, accounts, accounts_again, policies, policies_again, runs, users }
+    }
+
+    /// The stores.
+    pub fn stores(&self) -> Stores {
+        self.stores.clone()
+    }
+}
+
+struct Opener<'a> {
+    client: &'a Client,
+    namespace: Option<&'a str>,
+    metrics: &'a Metrics,
+}
+
+impl Opener<'_> {
+    fn watch<K>(&self, name: &'static str) -> (Store<K>, Trigger<K>)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + std::fmt::Debug
+            + Send
+            + Sync
+            + 'static,
+    {
+        let api: Api<K> = match self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        };
+        let (store, writer) = reflector::store();
+        (store, watch(api, writer, name, self.metrics.clone()).boxed())
+    }
+}
+
+/// Returns once the four kinds are served (T23): until then there is nothing to watch.
+pub async fn wait_for_kinds(client: &Client, namespaces: &[String]) {
+    let namespace = namespaces.first().map(String::as_str);
+    let mut pause = 1;
+    while !served(client, namespace).await {
+        tracing::warn!("the kinds of teamsconnector.dev are not served yet, or may not be listed: install the chart's CRDs and roles");
+        tokio::time::sleep(std::time::Duration::from_secs(pause)).await;
+        pause = (pause * 2).min(30);
+    }
+}
+
+async fn served(client: &Client, namespace: Option<&str>) -> bool {
+    let one = kube::api::ListParams::default().limit(1);
+    let api: Api<TeamsConnectorUser> = match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    api.list_metadata(&one).await.is_ok()
+}
+
+/// Runs both controllers of every scope until `stop` turns true and the running passes are done.
+pub async fn run(
+    ctx: Arc<Context>,
+    scopes: Vec<Scope>,
+    woken_accounts: impl Stream<Item = ObjectRef<TeamsConnectorAccount>> + Send + 'static,
+    woken_policies: impl Stream<Item = ObjectRef<UserSyncPolicy>> + Send + 'static,
+    health: Health,
+    stop: Receiver<bool>,
+) {
+    let concurrency = 64;
+    let config = Config::default().concurrency(concurrency);
+    let mut account_wakers = split(woken_accounts, &scopes);
+    let mut policy_wakers = split(woken_policies, &scopes);
+    let mut running = Vec::new();
+    for scope in scopes {
+        let Scope { stores, accounts, accounts_again, policies, policies_again, runs, users } = scope;
+        let account_controller = Controller::for_stream(accounts, stores.accounts.clone())
+            .with_config(config.clone())
+            .watches_stream(policies_again, |policy| account_of(&policy))
+            .reconcile_on(account_wakers.pop().unwrap_or_else(|| futures::stream::pending().boxed()))
+            .graceful_shutdown_on(stopped(stop.clone()));
+        let for_accounts = Arc::clone(&ctx);
+        let policy_controller = Controller::for_stream(policies, stores.policies.clone())
+            .with_config(config.clone())
+            .watches_stream(accounts_again, move |account| policies_of(&for_accounts, &account))
+            .watches_stream(runs, |run| owner(&run, &run.spec.policy_ref.name))
+            .watches_stream(users, |user| owner(&user, &user.spec.policy_ref.name))
+            .reconcile_on(policy_wakers.pop().unwrap_or_else(|| futures::stream::pending().boxed()))
+            .graceful_shutdown_on(stopped(stop.clone()));
+        let pass_context = Arc::clone(&ctx);
+        let stores_ready = stores.clone();
+        let failures = Failures::default();
+        let (account_failures, policy_failures) = (failures.clone(), failures);
+        running.push(
+            async move {
+                let accounts = account_controller
+                    .run(
+                        move |object, ctx| account::reconcile(object, ctx, account_failures.clone()),
+                        |_, error, _| match *error {},
+                        Arc::clone(&pass_context),
+                    )
+                    .for_each(|_| future::ready(()));
+                let policies = policy_controller
+                    .run(
+                        move |object, ctx| policy::reconcile(object, ctx, policy_failures.clone()),
+                        |_, error, _| match *error {},
+                        pass_context,
+                    )
+                    .for_each(|_| future::ready(()));
+                future::join(accounts, policies).await;
+            }
+            .boxed(),
+        );
+        let health = health.clone();
+        tokio::spawn(async move {
+            ready(&stores_ready).await;
+            health.set_ready();
+        });
+    }
+    future::join_all(running).await;
+}
+
+/// Returns once every store of every scope is filled: until then what is absent may only look deleted.
+pub(super) async fn all_ready(stores: &[Stores]) {
+    future::join_all(stores.iter().map(ready)).await;
+}
+
+async fn ready(stores: &Stores) {
+    let Stores { accounts, policies, runs, users } = stores;
+    let _ = tokio::join!(
+        accounts.wait_until_ready(),
+        policies.wait_until_ready(),
+        runs.wait_until_ready(),
+        users.wait_until_ready()
+    );
+}
+
+/// The stream of woken objects for each scope: with several namespaces each gets those of its own, in reverse order of the scopes.
+fn split<K>(
+    woken: impl Stream<Item = ObjectRef<K>> + Send + 'static,
+    scopes: &[Scope],
+) -> Vec<futures::stream::BoxStream<'static, ObjectRef<K>>>
+where
+    K: Resource<DynamicType = ()> + Send + Sync + 'static,
+{
+    if scopes.len() == 1 {
+        return vec![woken.boxed()];
+    }
+    let (senders, receivers): (Vec<_>, Vec<_>) = scopes.iter().map(|_| tokio::sync::mpsc::unbounded_channel()).unzip();
+    tokio::spawn(woken.for_each(move |object| {
+        for sender in &senders {
+            let _ = sender.send(object.clone());
+        }
+        future::ready(())
+    }));
+    receivers
+        .into_iter()
+        .map(|receiver| {
+            futures::stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|item| (item, receiver)) })
+                .boxed()
+        })
+        .collect()
+}
+
+async fn stopped(mut stop: Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+fn account_of(policy: &UserSyncPolicy) -> Option<ObjectRef<TeamsConnectorAccount>> {
+    Some(ObjectRef::new(&policy.spec.account_ref.name).within(&policy.namespace()?))
+}
+
+/// Policies of the account, and those that wait for an account of this name.
+fn policies_of(ctx: &Context, account: &TeamsConnectorAccount) -> BTreeSet<ObjectRef<UserSyncPolicy>> {
+    ctx.policies_of(account).iter().map(|policy| ObjectRef::from_obj(policy.as_ref())).collect()
+}
+
+fn owner<K: ResourceExt>(object: &K, policy: &str) -> Option<ObjectRef<UserSyncPolicy>> {
+    Some(ObjectRef::new(policy).within(&object.namespace()?))
+}

@@ -1,0 +1,81 @@
+//! Who gets the connector licenses that are left.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::reading::Reading;
+use super::records::Records;
+use super::snapshot::Entitlement;
+use super::subjects::{Attempt, Finding, Subject};
+use crate::api::{Reason, UserStage, UserState};
+use crate::domain::UserKey;
+
+/// Licenses that nobody uses; never below zero.
+pub(super) fn available(entitlement: Option<Entitlement>) -> u32 {
+    entitlement.map_or(0, |it| it.licenses_total.saturating_sub(it.licenses_in_use))
+}
+
+/// Admits wanted users while licenses last: those an open run has promised it to, then who has been known longest, then by
+/// address. The others wait, named; so does the second of two users with one number.
+///
+/// Returns the admitted in that order.
+pub(super) fn admit(
+    records: &Records<'_>,
+    reading: &Reading<'_>,
+    subjects: &mut BTreeMap<UserKey, Subject<'_>>,
+) -> Vec<UserKey> {
+    let mut left = unpromised(reading, subjects);
+    let mut numbers = HashSet::new();
+    let mut admitted = Vec::new();
+    for (key, attempt) in in_order(records, subjects) {
+        let Some(subject) = subjects.get_mut(&key) else { continue };
+        let unique = subject.number.is_ok_and(|number| numbers.insert(number));
+        subject.finding = if !unique {
+            stopped(UserStage::Preflight, Reason::NumberInUse)
+        } else if left == 0 {
+            stopped(UserStage::License, Reason::ConnectorLicenseExhausted)
+        } else {
+            left -= 1;
+            admitted.push(key);
+            Finding::Admitted(attempt)
+        };
+    }
+    admitted
+}
+
+fn stopped(stage: UserStage, reason: Reason) -> Finding {
+    Finding::Stopped { stage, reason, message: None }
+}
+
+/// Licenses that may be promised. Users who were accepted but are not listed yet have one, whether or not the entitlement
+/// counts them already; users about whom nothing is concluded keep theirs.
+fn unpromised(reading: &Reading<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> usize {
+    let Some(entitlement) = reading.entitlement.filter(|it| it.active) else { return 0 };
+    let licensed = reading.pairs.values().filter(|pair| pair.licensed).count();
+    let unlisted = subjects.values().filter(|it| it.finding == Finding::Unlisted).count();
+    let kept = subjects.values().filter(|it| it.finding == Finding::Keep && keeps_promise(it)).count();
+    let in_use = (entitlement.licenses_in_use as usize).max(licensed + unlisted);
+    (entitlement.licenses_total as usize).saturating_sub(in_use).saturating_sub(kept)
+}
+
+fn keeps_promise(subject: &Subject<'_>) -> bool {
+    let stage = subject.known.and_then(|known| known.status.stage);
+    let on_the_way = subject.stored_state() == Some(UserState::Pending)
+        && matches!(stage, Some(UserStage::Apply | UserStage::Verify));
+    on_the_way && subject.pair.is_none_or(|pair| !pair.licensed)
+}
+
+fn in_order(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> Vec<(UserKey, Attempt)> {
+    let wanted = subjects.values().filter_map(|subject| match subject.finding {
+        Finding::Wanted(attempt) => Some((subject, attempt)),
+        _ => None,
+    });
+    let mut ranked: Vec<_> = wanted
+        .map(|(subject, attempt)| {
+            let promised = records.action(&subject.key).is_some();
+            let address = subject.person.and_then(|person| person.user.address.as_ref());
+            ((!promised, subject.first_seen(records.now), address, &subject.key), attempt)
+        })
+        .collect();
+    ranked.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+    ranked.into_iter().map(|((_, _, _, key), attempt)| (key.clone(), attempt)).collect()
+}

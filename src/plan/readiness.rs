@@ -1,0 +1,139 @@
+//! Conditions and pending actions of a policy whose reading is complete.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+
+use super::observed::Problem;
+use super::records::Records;
+use super::snapshot::{JobState, PushAuthorizationState};
+use crate::api::conditions::{self, Draft};
+use crate::api::reasons::Shown;
+use crate::api::{PendingAction, Reason};
+
+/// Whether the account that the policy names may be used.
+pub const REFERENCES_RESOLVED: &str = "ReferencesResolved";
+/// Whether every source was read completely.
+pub const SOURCES_COMPLETE: &str = "SourcesComplete";
+/// Whether every user that can be connected is connected.
+pub const IN_SYNC: &str = "InSync";
+
+/// What is outstanding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Outlook {
+    /// Somebody is to be added for the first time.
+    pub applying: bool,
+    /// Somebody is tried again.
+    pub retrying: bool,
+    /// The last run failed and its users wait for the next try.
+    pub failed: bool,
+    /// Somebody waits for a push or a registration.
+    pub verifying: bool,
+    /// Somebody differs from what was applied.
+    pub drifted: bool,
+}
+
+/// The conditions of a policy, and what humans must do.
+pub(super) fn of(records: &Records<'_>, outlook: Outlook) -> (Vec<Draft>, Vec<PendingAction>) {
+    let stored = records.observed.status.conditions.as_slice();
+    let was_ready = conditions::is_true(stored, conditions::READY);
+    let mut drafts = vec![
+        Draft::yes(REFERENCES_RESOLVED, Reason::Succeeded),
+        Draft::yes(SOURCES_COMPLETE, Reason::Succeeded),
+        in_sync(outlook),
+    ];
+    if records.observed.suspended {
+        drafts.push(kept(stored, conditions::READY).unwrap_or(Draft::no(conditions::READY, Reason::Suspended)));
+        drafts.push(Draft::yes(conditions::SUSPENDED, Reason::Suspended));
+        return (drafts, Vec::new());
+    }
+    let gate = records.observed.gate.as_ref().filter(|_| outlook.applying || outlook.retrying);
+    let waiting = waiting(outlook, gate);
+    drafts.push(ready(outlook, waiting.as_ref(), was_ready));
+    drafts.extend(waiting.map(|(reason, message)| Draft::yes(conditions::RECONCILING, reason).with_message(message)));
+    let human = gate.filter(|gate| gate.reason.info().shown == Shown::Human).cloned();
+    let human = human.or_else(|| push_sign_in(records, outlook));
+    let actions: Vec<_> = human.iter().filter_map(|it| pending(records, it, records.now)).collect();
+    if let Some(problem) = human {
+        drafts.push(Draft::yes(conditions::ACTION_REQUIRED, problem.reason).with_message(problem.message));
+    }
+    (drafts, actions)
+}
+
+fn in_sync(outlook: Outlook) -> Draft {
+    match outlook {
+        Outlook { drifted: true, .. } => Draft::no(IN_SYNC, Reason::Drifted),
+        Outlook { applying: true, .. } | Outlook { retrying: true, .. } | Outlook { failed: true, .. } => {
+            Draft::no(IN_SYNC, Reason::ChangesPending)
+        }
+        Outlook { verifying: true, .. } => Draft::no(IN_SYNC, Reason::AwaitingPush),
+        _ => Draft::yes(IN_SYNC, Reason::InSync),
+    }
+}
+
+/// What is waited for, if anything.
+fn waiting(outlook: Outlook, gate: Option<&Problem>) -> Option<(Reason, String)> {
+    let own = |reason: Reason| Some((reason, reason.message()));
+    match (outlook, gate) {
+        (Outlook { applying: true, .. } | Outlook { retrying: true, .. }, Some(gate)) => {
+            Some((Reason::AccountNotReady, gate.message.clone()))
+        }
+        (Outlook { applying: true, .. }, None) => own(Reason::ChangesPending),
+        (Outlook { failed: true, .. }, _) => own(Reason::FailureLimitReached),
+        (Outlook { retrying: true, .. }, None) => own(Reason::ChangesPending),
+        (Outlook { verifying: true, .. }, _) => own(Reason::AwaitingPush),
+        _ => None,
+    }
+}
+
+/// A policy that was ready once stays it while a try is repeated, and while only a push or a registration is waited for.
+fn ready(outlook: Outlook, waiting: Option<&(Reason, String)>, was_ready: bool) -> Draft {
+    match waiting {
+        None => Draft::yes(conditions::READY, Reason::InSync),
+        Some((reason, message)) if was_ready && !outlook.applying => {
+            Draft::yes(conditions::READY, *reason).with_message(message.clone())
+        }
+        Some((reason, message)) => Draft::no(conditions::READY, *reason).with_message(message.clone()),
+    }
+}
+
+/// The push belongs to the account, but its sign-in is what the policy's users wait for.
+fn push_sign_in(records: &Records<'_>, outlook: Outlook) -> Option<Problem> {
+    let activity = records.activity?;
+    let state = records.observed.snapshot?.push_authorization.current()?.state;
+    let needed = match state {
+        PushAuthorizationState::NotRequested | PushAuthorizationState::Pending | PushAuthorizationState::Expired => {
+            true
+        }
+        PushAuthorizationState::NotRequired | PushAuthorizationState::Granted => false,
+    };
+    let running = activity.pushes.iter().any(|push| push.state == JobState::Open);
+    let reason = Reason::AwaitingPushSignIn;
+    let waits = outlook.verifying && needed && !running && activity.push_changes_since.is_some();
+    waits.then(|| Problem { reason, message: reason.message() })
+}
+
+/// What a human must do about a problem; `None` when nobody in particular is waited for.
+pub(super) fn pending(records: &Records<'_>, problem: &Problem, now: Timestamp) -> Option<PendingAction> {
+    let actor = problem.reason.info().actor?;
+    let stored = records.observed.status.pending_actions.iter().find(|it| it.id == problem.reason.as_str());
+    Some(PendingAction {
+        id: problem.reason.as_str().to_owned(),
+        actor,
+        action: problem.message.clone(),
+        link: None,
+        since: stored.map_or(Time(now), |it| it.since.clone()),
+        expires_at: None,
+    })
+}
+
+/// A stored condition as a draft: it stays as it is.
+pub(super) fn kept(stored: &[Condition], kind: &'static str) -> Option<Draft> {
+    let condition = conditions::find(stored, kind)?;
+    let status = match condition.status.as_str() {
+        "True" => Some(true),
+        "False" => Some(false),
+        _ => None,
+    };
+    let reason = Reason::parse(&condition.reason).unwrap_or(Reason::Progressing);
+    Some(Draft { kind, status, reason, message: condition.message.clone() })
+}

@@ -1,0 +1,186 @@
+//! The status of a run: how its actions stand, whether it goes on, how it ended.
+
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+
+use crate::api::conditions::{self, Draft};
+use crate::api::{Counters, Reason, RunOutcome, RunState, UserSyncRunStatus};
+
+/// `Complete`, as a Job has it.
+pub const COMPLETE: &str = "Complete";
+/// `Failed`, as a Job has it.
+pub const FAILED: &str = "Failed";
+
+/// Above this share of failures a run stops, in percent.
+const MAX_FAILURE_PERCENT: u64 = 40;
+/// The share says nothing about fewer attempts than these.
+const MIN_ATTEMPTS: u64 = 5;
+
+/// How the actions of a run stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Accepted.
+    pub applied: u32,
+    /// No longer called for.
+    pub skipped: u32,
+    /// Refused.
+    pub failed: u32,
+    /// Still to do.
+    pub remaining: u32,
+}
+
+/// Why an open run sends nothing now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// `suspend` or `paused`.
+    Suspended,
+    /// The account is not ready for writes.
+    Gate(Reason),
+    /// The newest reading began before the last write.
+    OlderReading,
+    /// A directory import that knows every user.
+    Import,
+    /// The user objects are not stored yet.
+    Objects,
+    /// Users about whom the newest reading concludes nothing.
+    Agreement,
+}
+
+/// How a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every write was accepted.
+    Applied,
+    /// Some writes were accepted.
+    PartiallyApplied,
+    /// Too many writes failed.
+    FailureLimit,
+    /// All writes failed.
+    Failed,
+    /// Nothing of it is called for, or the policy's spec changed.
+    Superseded,
+}
+
+impl Tally {
+    /// Whether so much failed that nothing more is sent.
+    #[must_use]
+    pub fn is_over_limit(self) -> bool {
+        let (failed, attempted) = (u64::from(self.failed), u64::from(self.failed) + u64::from(self.applied));
+        attempted >= MIN_ATTEMPTS && failed * 100 > attempted * MAX_FAILURE_PERCENT
+    }
+
+    /// How the run ends, if it is at its end.
+    #[must_use]
+    pub fn ending(self) -> Option<Ending> {
+        match self {
+            it if it.is_over_limit() => Some(Ending::FailureLimit),
+            Self { remaining: 1.., .. } => None,
+            Self { applied: 0, failed: 1.., .. } => Some(Ending::Failed),
+            Self { applied: 0, .. } => Some(Ending::Superseded),
+            Self { skipped: 0, failed: 0, .. } => Some(Ending::Applied),
+            _ => Some(Ending::PartiallyApplied),
+        }
+    }
+
+    fn outcome(self) -> RunOutcome {
+        let Self { applied, skipped, failed, remaining } = self;
+        RunOutcome { applied, skipped, failed, remaining }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { applied, skipped, failed, remaining } = self;
+        write!(f, "{applied} applied, {skipped} skipped, {failed} failed, {remaining} to do")
+    }
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Suspended => f.write_str("the policy or its account is suspended"),
+            Self::Gate(reason) => write!(f, "the account is not ready for writes ({reason})"),
+            Self::OlderReading => f.write_str("a reading that is newer than the last write"),
+            Self::Import => f.write_str("a directory import that began after the newest user was first seen"),
+            Self::Objects => f.write_str("the user objects are not stored yet"),
+            Self::Agreement => f.write_str("a second complete reading for users who were not found"),
+        }
+    }
+}
+
+impl Ending {
+    /// For the column.
+    #[must_use]
+    pub fn state(self) -> RunState {
+        match self {
+            Self::Applied => RunState::Applied,
+            Self::PartiallyApplied => RunState::PartiallyApplied,
+            Self::FailureLimit | Self::Failed => RunState::Failed,
+            Self::Superseded => RunState::Superseded,
+        }
+    }
+
+    fn reason(self) -> Reason {
+        match self {
+            Self::Applied => Reason::Applied,
+            Self::PartiallyApplied => Reason::PartiallyApplied,
+            Self::FailureLimit => Reason::FailureLimitReached,
+            Self::Failed => Reason::RunFailed,
+            Self::Superseded => Reason::Superseded,
+        }
+    }
+
+    fn drafts(self) -> Vec<Draft> {
+        let reason = self.reason();
+        match self.state() {
+            RunState::Failed => vec![
+                Draft::yes(FAILED, reason),
+                Draft::no(conditions::READY, reason),
+                Draft::yes(conditions::STALLED, reason),
+            ],
+            RunState::Applied | RunState::PartiallyApplied | RunState::Superseded | RunState::Running => {
+                vec![Draft::yes(COMPLETE, reason), Draft::yes(conditions::READY, reason)]
+            }
+        }
+    }
+}
+
+/// The first status of a run.
+#[must_use]
+pub fn created(counters: Counters, actions: u32, now: Timestamp) -> UserSyncRunStatus {
+    let tally = Tally { remaining: actions, ..Tally::default() };
+    let before = UserSyncRunStatus { counters: Some(counters), ..UserSyncRunStatus::default() };
+    running(&before, tally, None, now)
+}
+
+/// The status of a run that goes on.
+#[must_use]
+pub fn running(before: &UserSyncRunStatus, tally: Tally, waiting: Option<&Wait>, now: Timestamp) -> UserSyncRunStatus {
+    let message = waiting.map_or_else(|| Reason::Running.message(), |waiting| format!("Waits: {waiting}."));
+    let drafts = vec![
+        Draft::no(conditions::READY, Reason::Running).with_message(message.clone()),
+        Draft::yes(conditions::RECONCILING, Reason::Running).with_message(message),
+    ];
+    UserSyncRunStatus {
+        state: Some(RunState::Running),
+        outcome: Some(tally.outcome()),
+        observed_generation: 1,
+        conditions: conditions::merge(&before.conditions, drafts, 1, now),
+        ..before.clone()
+    }
+}
+
+/// The last status of a run.
+#[must_use]
+pub fn closed(before: &UserSyncRunStatus, tally: Tally, ending: Ending, now: Timestamp) -> UserSyncRunStatus {
+    UserSyncRunStatus {
+        state: Some(ending.state()),
+        outcome: Some(tally.outcome()),
+        finished_at: Some(Time(now)),
+        observed_generation: 1,
+        conditions: conditions::merge(&before.conditions, ending.drafts(), 1, now),
+        ..before.clone()
+    }
+}

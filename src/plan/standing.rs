@@ -1,0 +1,209 @@
+//! Where a user stands: the object as it should be, spec and status.
+//!
+//! **Architecture invariant:** what is observed of a user on the way is published only when state, stage or reason change, so
+//! that a user needs four writes from unknown to Connected, and none while nothing changes.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::observed::KnownUser;
+use super::reading::Reading;
+use super::records::Records;
+use super::subjects::{Finding, Subject};
+use super::user_plan::{PlannedUser, Write};
+use super::verification;
+use crate::api::conditions::{self, Draft};
+use crate::api::{
+    LastChange, Managed, MatchedBy, NameRef, PhoneNumberStatus, Reason, RunOperation, TeamsConnectorUserSpec,
+    TeamsConnectorUserStatus, UserStage, UserState,
+};
+
+/// A message of a user object has at most so many characters.
+const MESSAGE_LIMIT: usize = 200;
+
+/// Where a user stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stand {
+    /// In one word.
+    pub state: UserState,
+    /// The first stage that is not passed.
+    pub stage: UserStage,
+    /// The one reason.
+    pub reason: Reason,
+    /// What to do next, if it is not the reason's own message.
+    pub message: Option<String>,
+    /// Whether the user can call.
+    pub ready: bool,
+}
+
+impl Stand {
+    /// Not ready, with the reason's own message.
+    pub(super) fn new(state: UserState, stage: UserStage, reason: Reason) -> Self {
+        Self { state, stage, reason, message: None, ready: false }
+    }
+
+    /// The status with this standing.
+    pub(super) fn apply(
+        self,
+        status: &mut TeamsConnectorUserStatus,
+        previous: Option<&TeamsConnectorUserStatus>,
+        generation: i64,
+        now: k8s_openapi::jiff::Timestamp,
+    ) {
+        let message = shortened(self.message.unwrap_or_else(|| self.reason.message()));
+        let ready = Draft { kind: conditions::READY, status: Some(self.ready), reason: self.reason, message };
+        status.state = Some(self.state);
+        status.stage = Some(self.stage);
+        status.reason = Some(self.reason.as_str().to_owned());
+        status.message = Some(ready.message.clone());
+        status.observed_generation = generation;
+        let before = previous.map(|status| status.conditions.as_slice()).unwrap_or_default();
+        status.conditions = conditions::merge(before, vec![ready], generation, now);
+    }
+
+    fn is_stored(&self, known: &KnownUser) -> bool {
+        let status = &known.status;
+        status.state == Some(self.state)
+            && status.stage == Some(self.stage)
+            && status.reason.as_deref() == Some(self.reason.as_str())
+    }
+}
+
+/// The user's object as it should be; `None`: there should be none.
+pub(super) fn plan(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>) -> Option<PlannedUser> {
+    let stand = match &subject.finding {
+        Finding::Gone => return None,
+        Finding::Keep => return subject.known.map(|known| kept(subject, known)),
+        _ => stand(records, reading, subject),
+    };
+    let spec = spec(records, subject);
+    let spec_changed = subject.known.is_none_or(|known| known.spec != spec);
+    let generation = subject.known.map_or(0, |known| known.generation) + i64::from(spec_changed);
+    let mut status = facts(reading, subject, &stand);
+    status.last_change = last_change(records, subject);
+    stand.apply(&mut status, subject.known.map(|known| &known.status), generation, records.now);
+    let write = match subject.known {
+        None => Write::Create,
+        Some(_) if spec_changed => Write::SpecAndStatus,
+        Some(known) if known.status != status => Write::Status,
+        Some(_) => Write::Nothing,
+    };
+    Some(PlannedUser { key: subject.key.clone(), spec, status, write })
+}
+
+/// The user's object exactly as stored.
+pub(super) fn kept(subject: &Subject<'_>, known: &KnownUser) -> PlannedUser {
+    let (spec, status) = (known.spec.clone(), known.status.clone());
+    PlannedUser { key: subject.key.clone(), spec, status, write: Write::Nothing }
+}
+
+fn stand(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>) -> Stand {
+    match &subject.finding {
+        Finding::Retained(stage) => Stand::new(UserState::Retained, *stage, Reason::InGracePeriod),
+        Finding::Stopped { stage, reason, message } => {
+            Stand { message: message.clone(), ..Stand::new(stopped(*stage, *reason), *stage, *reason) }
+        }
+        Finding::Admitted(attempt) | Finding::Wanted(attempt) => {
+            let reason = attempt.held.unwrap_or(Reason::ChangesPending);
+            Stand::new(UserState::Pending, UserStage::Apply, reason)
+        }
+        Finding::Unlisted => Stand::new(UserState::Pending, UserStage::Verify, Reason::AwaitingPush),
+        Finding::Present(fault) => present(records, reading, subject, *fault),
+        Finding::Keep | Finding::Gone => Stand::new(UserState::Pending, UserStage::Import, Reason::Progressing),
+    }
+}
+
+fn stopped(stage: UserStage, reason: Reason) -> UserState {
+    match (stage, reason) {
+        (UserStage::License, _) => UserState::Waiting,
+        (UserStage::Preflight, Reason::LicensePropagating | Reason::SourceIncomplete) => UserState::Pending,
+        _ => UserState::Blocked,
+    }
+}
+
+/// In the connector, ours. Who was connected stays it and is not ready; who was not yet stays on the way.
+fn present(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>, fault: Option<Reason>) -> Stand {
+    let was_connected = subject.stored_state() == Some(UserState::Connected);
+    let missing = verification::missing(reading, subject, was_connected);
+    match (was_connected, fault, missing) {
+        (_, None, None) => {
+            Stand { ready: true, ..Stand::new(UserState::Connected, UserStage::Done, Reason::Connected) }
+        }
+        (true, Some(fault), _) => Stand::new(UserState::Connected, UserStage::Preflight, fault),
+        (true, None, Some(missing)) => Stand::new(UserState::Connected, UserStage::Verify, missing),
+        (false, Some(fault), _) => Stand::new(UserState::Pending, UserStage::Verify, fault),
+        (false, None, Some(missing)) => {
+            let reason = verification::awaited(records, subject, missing);
+            Stand::new(UserState::Pending, UserStage::Verify, reason)
+        }
+    }
+}
+
+fn spec(records: &Records<'_>, subject: &Subject<'_>) -> TeamsConnectorUserSpec {
+    let stored = subject.known.map(|known| &known.spec);
+    let stored_pin = || stored.and_then(|spec| spec.teams_user_id.clone());
+    let teams_user_id = match &subject.finding {
+        Finding::Retained(_) => stored_pin().or_else(|| subject.pair.map(|pair| pair.teams_user.to_string())),
+        Finding::Stopped { reason: Reason::NoLine, .. } => stored_pin(),
+        _ => subject.teams.map(|teams| teams.id.to_string()),
+    };
+    let unmatched_since = matches!(subject.finding, Finding::Retained(_))
+        .then(|| stored.and_then(|spec| spec.unmatched_since.clone()).unwrap_or(Time(records.now)));
+    TeamsConnectorUserSpec {
+        policy_ref: NameRef { name: records.observed.name.to_owned() },
+        goto_user_key: subject.key.to_string(),
+        matched_by: teams_user_id.is_some().then_some(MatchedBy::Automatic),
+        teams_user_id,
+        managed: subject.managed,
+        first_seen: Time(subject.first_seen(records.now)),
+        unmatched_since,
+    }
+}
+
+/// All but the standing. Of a user who is retained the stored facts stay where the directories no longer tell them.
+fn facts(reading: &Reading<'_>, subject: &Subject<'_>, stand: &Stand) -> TeamsConnectorUserStatus {
+    let stored = subject.known.map(|known| known.status.clone()).unwrap_or_default();
+    if stand.state == UserState::Retained {
+        return stored;
+    }
+    let same = subject.known.is_some_and(|known| stand.state == UserState::Pending && stand.is_stored(known));
+    let voice = subject.teams.and_then(|teams| reading.voice.get(&teams.id));
+    let user = subject.person.map(|person| person.user);
+    let stored_number = stored.phone_number.unwrap_or_default();
+    let observed = voice.and_then(|voice| voice.number.as_ref()).map(|number| number.as_str().to_owned());
+    let number = PhoneNumberStatus {
+        expected: subject.number.ok().map(|number| number.as_str().to_owned()),
+        actual: if same { stored_number.actual } else { observed },
+    };
+    let enterprise_voice = voice.map(|voice| voice.enterprise_voice);
+    let registration = subject.pair.map(|pair| pair.registration);
+    TeamsConnectorUserStatus {
+        goto_email: user.and_then(|user| user.email.clone()),
+        display_name: user.map(|user| user.name.clone()).filter(|name| !name.is_empty()),
+        extension: subject.person.and_then(|person| person.line).map(|line| line.extension.clone()),
+        teams_user: subject.teams.map(|teams| teams.upn.clone()),
+        phone_number: (number != PhoneNumberStatus::default()).then_some(number),
+        enterprise_voice: if same { stored.enterprise_voice } else { enterprise_voice },
+        registration: if same { stored.registration } else { registration },
+        ..TeamsConnectorUserStatus::default()
+    }
+}
+
+/// As stored; found again by the connector's own time when the process ended between the write and the note of it.
+fn last_change(records: &Records<'_>, subject: &Subject<'_>) -> Option<LastChange> {
+    let stored = subject.last_change();
+    let ours = subject.pair.filter(|pair| subject.managed == Managed::Added && records.is_ours(pair));
+    let found = ours.zip(records.newest_run(&subject.key)).map(|(pair, run)| (pair.updated_at, run));
+    let newer = found.filter(|(at, run)| {
+        stored.is_none_or(|it| it.run != run.name && it.at.0 < run.spec.created_at.0) && *at >= run.spec.created_at.0
+    });
+    let noted = newer.map(|(at, run)| LastChange { run: run.name.clone(), action: RunOperation::Put, at: Time(at) });
+    noted.or_else(|| stored.cloned())
+}
+
+/// At most as many characters as a user object may have.
+pub(super) fn shortened(message: String) -> String {
+    if message.chars().count() <= MESSAGE_LIMIT {
+        return message;
+    }
+    message.chars().take(MESSAGE_LIMIT - 3).chain("...".chars()).collect()
+}

@@ -1,0 +1,323 @@
+//! The plan of one policy: closed, printable, checkable. The executor has no choices.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::observed::Next;
+use super::run_status::{Tally, Wait};
+use super::runs::MAX_ACTIONS;
+use crate::api::conditions::{self, Draft};
+use crate::api::{
+    BlockedReason, Counters, Failure, Managed, PendingAction, RunSummary, TeamsConnectorUserSpec,
+    TeamsConnectorUserStatus, UserCounts, UserSyncRunSpec, UserSyncRunStatus,
+};
+use crate::domain::{E164, EntraObjectId, UserKey};
+
+/// What one pass of a policy does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UserPlan {
+    /// Name of the policy.
+    pub policy: String,
+    /// Every user object that should exist, by key. Written after a new run is stored and before the connector is asked.
+    pub users: Vec<PlannedUser>,
+    /// Users whose objects may go: nothing was done for them, or nothing is left of it.
+    pub obsolete: Vec<UserKey>,
+    /// What is done about runs.
+    pub run: RunPlan,
+    /// The guide's five counters.
+    pub counters: Option<Counters>,
+    /// Users by state.
+    pub counts: Option<UserCounts>,
+    /// Blocked users by reason, most frequent first.
+    pub blocked: Vec<BlockedReason>,
+    /// The runs that are open when the plan is carried out.
+    pub runs: Vec<RunSummary>,
+    /// The newest `firstSeen` of the open run's users while it has writes to do: an import must have begun no earlier.
+    pub needs_import_after: Option<Timestamp>,
+    /// Conditions of the policy; those without a draft go.
+    pub conditions: Vec<Draft>,
+    /// What humans must do now, in order.
+    pub pending_actions: Vec<PendingAction>,
+    /// Failures in a row.
+    pub failure: Option<Failure>,
+    /// For `status.lastHandledReconcileAt`.
+    pub handled_request: Option<String>,
+    /// When to look again, if the plan is carried out.
+    pub next: Next,
+}
+
+/// A user object as it should be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedUser {
+    /// The user.
+    pub key: UserKey,
+    /// The whole spec.
+    pub spec: TeamsConnectorUserSpec,
+    /// The whole status.
+    pub status: TeamsConnectorUserStatus,
+    /// What of it must be written.
+    pub write: Write,
+}
+
+/// What of a user object must be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Nothing: it is stored like that.
+    Nothing,
+    /// The status.
+    Status,
+    /// The spec, then the status.
+    SpecAndStatus,
+    /// There is no object yet: the spec, then the status.
+    Create,
+}
+
+/// What is done about runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunPlan {
+    /// Nothing.
+    None,
+    /// A new run is stored, and nothing is sent in this pass.
+    Create(NewRun),
+    /// An open run goes on.
+    Resume(ResumedRun),
+    /// An open run is at its end.
+    Close(ClosedRun),
+}
+
+/// A run to be stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewRun {
+    /// Its name.
+    pub name: String,
+    /// Its frozen plan.
+    pub spec: UserSyncRunSpec,
+    /// Its first status.
+    pub status: UserSyncRunStatus,
+}
+
+/// A run that goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResumedRun {
+    /// Its name.
+    pub name: String,
+    /// What is sent now, in this order.
+    pub steps: Vec<Step>,
+    /// Why nothing is sent.
+    pub waiting: Option<Wait>,
+    /// Skipped actions and why.
+    pub skipped: Vec<(UserKey, String)>,
+    /// How its actions stand, `steps` among the remaining.
+    pub tally: Tally,
+    /// Its status as stored.
+    pub status: UserSyncRunStatus,
+}
+
+/// A run at its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClosedRun {
+    /// Its name.
+    pub name: String,
+    /// Its last status.
+    pub status: UserSyncRunStatus,
+}
+
+/// One write: PUT of a pair. Repeating it changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// GoTo side.
+    pub user: UserKey,
+    /// Microsoft side.
+    pub teams_user: EntraObjectId,
+    /// Number that a push assigns.
+    pub number: Option<E164>,
+    /// Marks the pair as added by this policy.
+    pub external_id: String,
+}
+
+/// How a plan contradicts itself.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// Two objects for one user.
+    #[error("user {0} is planned twice")]
+    PlannedTwice(UserKey),
+    /// An object that is kept and removed.
+    #[error("the object of user {0} is planned and obsolete")]
+    KeptAndObsolete(UserKey),
+    /// A write that takes a license before the spec says whose user it is.
+    #[error("user {0} is written without being marked as added")]
+    Unmarked(UserKey),
+    /// Two writes for one user.
+    #[error("user {0} is written twice")]
+    WrittenTwice(UserKey),
+    /// Writes of a run that waits.
+    #[error("run {0} waits and writes")]
+    WaitsAndWrites(String),
+    /// A run that is too large or empty.
+    #[error("run {0} has {1} actions")]
+    Size(String, usize),
+    /// Counters that do not add up.
+    #[error("the counters do not add up")]
+    Counters,
+    /// Conditions that exclude each other, or no Ready.
+    #[error("the conditions exclude each other")]
+    Conditions,
+    /// A message that is too long for a user object.
+    #[error("the message of user {0} is too long")]
+    Message(UserKey),
+}
+
+impl UserPlan {
+    /// Whether carrying it out writes nothing but, at most, the policy's own status.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let unchanged = self.users.iter().all(|user| user.write == Write::Nothing);
+        unchanged && self.obsolete.is_empty() && self.run == RunPlan::None
+    }
+
+    /// The user's object.
+    #[must_use]
+    pub fn user(&self, key: &UserKey) -> Option<&PlannedUser> {
+        let index = self.users.binary_search_by(|user| user.key.cmp(key)).ok()?;
+        self.users.get(index)
+    }
+
+    /// What is sent now.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        match &self.run {
+            RunPlan::Resume(run) => &run.steps,
+            RunPlan::None | RunPlan::Create(_) | RunPlan::Close(_) => &[],
+        }
+    }
+
+    /// Every way in which the plan contradicts itself; a plan with one must not be carried out.
+    #[must_use]
+    pub fn check(&self) -> Vec<Violation> {
+        let mut found = self.check_users();
+        found.extend(self.check_run());
+        let adds_up = |it: &Counters| {
+            let outside = self.counts.map_or(0, |counts| counts.foreign);
+            it.licenses_available <= it.licenses_total && it.users_after_sync >= it.users_to_add.max(outside.min(1))
+        };
+        if self.counters.is_some_and(|counters| !adds_up(&counters)) || !self.counts.is_none_or(sums_up) {
+            found.push(Violation::Counters);
+        }
+        let has = |kind| self.conditions.iter().filter(|draft| draft.kind == kind).count();
+        let ready = self.conditions.iter().any(|it| it.kind == conditions::READY && it.status == Some(true));
+        let (reconciling, stalled) = (has(conditions::RECONCILING), has(conditions::STALLED));
+        if has(conditions::READY) != 1 || reconciling + stalled > 1 || (stalled > 0 && ready) {
+            found.push(Violation::Conditions);
+        }
+        found
+    }
+
+    fn check_users(&self) -> Vec<Violation> {
+        let mut keys = HashSet::new();
+        let twice = self.users.iter().filter(|user| !keys.insert(&user.key));
+        let mut found: Vec<_> = twice.map(|user| Violation::PlannedTwice(user.key.clone())).collect();
+        let long = |user: &&PlannedUser| {
+            user.write != Write::Nothing && user.status.message.as_ref().is_some_and(|text| text.chars().count() > 200)
+        };
+        found.extend(self.users.iter().filter(long).map(|user| Violation::Message(user.key.clone())));
+        let kept = self.obsolete.iter().filter(|key| keys.contains(key));
+        found.extend(kept.map(|key| Violation::KeptAndObsolete(key.clone())));
+        found
+    }
+
+    fn check_run(&self) -> Vec<Violation> {
+        let run = match &self.run {
+            RunPlan::None | RunPlan::Close(_) => return Vec::new(),
+            RunPlan::Create(run) => {
+                let size = run.spec.actions.len();
+                let fits = (1..=MAX_ACTIONS).contains(&size);
+                return if fits { Vec::new() } else { vec![Violation::Size(run.name.clone(), size)] };
+            }
+            RunPlan::Resume(run) => run,
+        };
+        let mut found = Vec::new();
+        if run.waiting.is_some() && !run.steps.is_empty() {
+            found.push(Violation::WaitsAndWrites(run.name.clone()));
+        }
+        let mut written = HashSet::new();
+        for step in &run.steps {
+            if !written.insert(&step.user) {
+                found.push(Violation::WrittenTwice(step.user.clone()));
+            }
+            if self.user(&step.user).is_none_or(|user| user.spec.managed == Managed::None) {
+                found.push(Violation::Unmarked(step.user.clone()));
+            }
+        }
+        found
+    }
+}
+
+fn sums_up(counts: UserCounts) -> bool {
+    let UserCounts { in_scope, connected, pending, blocked, waiting, unmatched, retained, foreign: _ } = counts;
+    in_scope == connected + pending + blocked + waiting + unmatched + retained
+}
+
+/// One line for each write and each wait; no address and no telephone number. An empty plan prints nothing.
+impl fmt::Display for UserPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.run)?;
+        for user in self.users.iter().filter(|user| user.write != Write::Nothing) {
+            writeln!(f, "{user}")?;
+        }
+        for key in &self.obsolete {
+            writeln!(f, "user {key}: remove the object, nothing else")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for RunPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => Ok(()),
+            Self::Create(run) => {
+                writeln!(f, "run {}: create", run.name)?;
+                for action in &run.spec.actions {
+                    let teams = action.args.teams_user_id.as_deref().unwrap_or("nobody");
+                    writeln!(f, "  {:?} {} with {teams}", action.op, action.user)?;
+                }
+                Ok(())
+            }
+            Self::Resume(run) => {
+                writeln!(f, "run {}: resume, {}", run.name, run.tally)?;
+                for (user, why) in &run.skipped {
+                    writeln!(f, "  skip {user}: {why}")?;
+                }
+                for step in &run.steps {
+                    writeln!(f, "  put {} with {}", step.user, step.teams_user)?;
+                }
+                run.waiting.as_ref().map_or(Ok(()), |waiting| writeln!(f, "  waits: {waiting}"))
+            }
+            Self::Close(run) => {
+                let state = run.status.state.map(|state| format!("{state:?}")).unwrap_or_default();
+                writeln!(f, "run {}: close as {state}", run.name)
+            }
+        }
+    }
+}
+
+impl fmt::Display for PlannedUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.write {
+            Write::Nothing => "keep",
+            Write::Status => "status",
+            Write::SpecAndStatus => "spec and status",
+            Write::Create => "create",
+        };
+        write!(f, "user {}: {verb}", self.key)?;
+        if let (Some(state), Some(stage)) = (self.status.state, self.status.stage) {
+            write!(f, ", {state:?} at {stage:?}: {}", self.status.reason.as_deref().unwrap_or("no reason"))?;
+        }
+        match self.spec.managed {
+            Managed::None => Ok(()),
+            managed => write!(f, ", managed {managed:?}"),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! One control plane for the whole binary, a namespace for each test.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use kube::api::{ObjectMeta, PostParams};
+use teams_connector_operator::devenv::chart;
+use teams_connector_operator::devenv::control_plane::ControlPlane;
+use tokio::sync::OnceCell;
+
+static CONTROL_PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
+static NAMESPACES: AtomicU32 = AtomicU32::new(0);
+
+/// The control plane that all tests of this binary share; it ends with the process.
+pub(crate) async fn control_plane() -> &'static ControlPlane {
+    CONTROL_PLANE
+        .get_or_init(|| async {
+            ControlPlane::start(&run_directory().join("control-plane"), &|_, _| ()).await.unwrap()
+        })
+        .await
+}
+
+/// Where this run keeps its logs; those of earlier runs are removed.
+pub(crate) fn run_directory() -> PathBuf {
+    static DIRECTORY: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    DIRECTORY.get_or_init(make_run_directory).clone()
+}
+
+fn make_run_directory() -> PathBuf {
+    let parent = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("it");
+    std::fs::create_dir_all(&parent).unwrap();
+    for entry in std::fs::read_dir(&parent).unwrap() {
+        let old = entry.unwrap();
+        let pid = old.file_name().into_string().unwrap();
+        if !PathBuf::from("/proc").join(&pid).exists() {
+            std::fs::remove_dir_all(old.path()).unwrap();
+        }
+    }
+    let mine = parent.join(std::process::id().to_string());
+    std::fs::create_dir_all(&mine).unwrap();
+    mine
+}
+
+/// A namespace that no other test uses.
+pub(crate) async fn new_namespace(name: &str) -> String {
+    let name = format!("{name}-{}", NAMESPACES.fetch_add(1, Ordering::Relaxed));
+    let namespaces: Api<Namespace> = Api::all(control_plane().await.admin().await.unwrap());
+    let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
+    namespaces.create(&PostParams::default(), &Namespace { metadata, ..Namespace::default() }).await.unwrap();
+    name
+}
+
+/// Applies YAML documents as the administrator.
+pub(crate) async fn apply(namespace: &str, yaml: &str) {
+    let client = control_plane().await.admin().await.unwrap();
+    chart::apply(&client, &chart::parse(yaml).unwrap(), namespace).await.unwrap();
+}
+
+/// The folder of the package.
+pub(crate) fn package() -> &'static std::path::Path {
+    teams_connector_operator::devenv::programs::package()
+}

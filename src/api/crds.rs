@@ -40,6 +40,7 @@ fn finish(crd: CustomResourceDefinition) -> Result<CustomResourceDefinition, ser
 
 fn finish_schema(schema: &mut Value) {
     strip_null(schema);
+    sign_formats(schema);
     if let Some(status) = schema.pointer_mut("/properties/status").and_then(Value::as_object_mut) {
         status.remove("nullable");
         status.insert("default".to_owned(), json!({"observedGeneration": -1}));
@@ -73,5 +74,91 @@ fn strip_null(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(strip_null),
         _ => {}
+    }
+}
+
+/// The API server knows signed formats only and warns of others; `minimum: 0` says the rest.
+fn sign_formats(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if fields.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
+                fields.insert("format".to_owned(), json!("int64"));
+            }
+            fields.values_mut().for_each(sign_formats);
+        }
+        Value::Array(items) => items.iter_mut().for_each(sign_formats),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schemas() -> Vec<(String, Value)> {
+        let of = |crd: &CustomResourceDefinition| {
+            let value = serde_json::to_value(crd).unwrap();
+            (crd.spec.names.kind.clone(), value.pointer("/spec/versions/0/schema/openAPIV3Schema").unwrap().clone())
+        };
+        all_crds().unwrap().iter().map(of).collect()
+    }
+
+    fn visit(path: &str, schema: &Value, look: &mut dyn FnMut(&str, &Value)) {
+        look(path, schema);
+        for (name, field) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            visit(&format!("{path}.{name}"), field, look);
+        }
+        if let Some(items) = schema.get("items") {
+            visit(&format!("{path}[]"), items, look);
+        }
+    }
+
+    /// The doc comment of a field is `kubectl explain`.
+    #[test]
+    fn every_field_is_documented() {
+        for (kind, schema) in schemas() {
+            visit(&kind, &schema, &mut |path, field| {
+                assert!(path.ends_with("[]") || field.get("description").is_some(), "{path}");
+            });
+        }
+    }
+
+    /// Absent means "leave alone": no field may be null, and no enum has null among its values.
+    #[test]
+    fn no_field_is_nullable() {
+        for (kind, schema) in schemas() {
+            visit(&kind, &schema, &mut |path, field| {
+                assert!(field.get("nullable").is_none(), "{path}");
+                let values = field.get("enum").and_then(Value::as_array);
+                assert!(values.is_none_or(|values| values.iter().all(Value::is_string)), "{path}");
+            });
+        }
+    }
+
+    /// The API server warns of formats that it does not know.
+    #[test]
+    fn every_format_is_known_to_the_api_server() {
+        for (kind, schema) in schemas() {
+            visit(&kind, &schema, &mut |path, field| {
+                let format = field.get("format").and_then(Value::as_str);
+                assert!(
+                    matches!(format, None | Some("int32" | "int64" | "double" | "date-time")),
+                    "{path}: {format:?}"
+                );
+            });
+        }
+    }
+
+    /// A status is observedGeneration -1 until a pass has ended, and conditions are a map by type.
+    #[test]
+    fn every_status_starts_unobserved_and_keys_its_conditions() {
+        for (kind, schema) in schemas() {
+            let status = schema.pointer("/properties/status").unwrap();
+            assert_eq!(status.get("default"), Some(&json!({"observedGeneration": -1})), "{kind}");
+            assert_eq!(status.get("required"), None, "{kind}");
+            let conditions = status.pointer("/properties/conditions").unwrap();
+            assert_eq!(conditions.get("x-kubernetes-list-type"), Some(&json!("map")), "{kind}");
+            assert_eq!(conditions.get("x-kubernetes-list-map-keys"), Some(&json!(["type"])), "{kind}");
+        }
     }
 }

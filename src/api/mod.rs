@@ -2,6 +2,8 @@
 //!
 //! **Architecture invariant:** the operator writes no `spec` and no label of an account or a policy, only finalizer and status.
 
+#[cfg(test)]
+mod cel_tests;
 pub mod conditions;
 mod crds;
 #[cfg(test)]

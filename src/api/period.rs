@@ -36,6 +36,9 @@ impl FromStr for Period {
     type Err = InvalidPeriod;
 
     fn from_str(text: &str) -> Result<Self, InvalidPeriod> {
+        if text.is_empty() {
+            return Err(InvalidPeriod);
+        }
         let parsed: kube::core::Duration = text.parse().map_err(|_| InvalidPeriod)?;
         if parsed.is_negative() { Err(InvalidPeriod) } else { Ok(Self(parsed.into())) }
     }

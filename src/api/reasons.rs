@@ -104,21 +104,21 @@ reasons! {
     // Account
     Succeeded: Ready, ANYBODY, "What the condition says holds.", "Nothing.";
     WaitingForPrerequisite: Waiting, ANYBODY, "An earlier step of the set-up is not done.", "Nothing here: see the earlier condition.";
-    NotEntitled: Human, BUYER, "The Teams Connector integration is not active for the PBX, or has no licenses.", "Buy it through the sales contact of GoTo; it then shows at https://my.jive.com/integrations/.";
-    InvitationPending: Human, MANAGER, "The managing user has not opened the invitation.", "Open the link of the invitation mail and sign in at https://admin.goto.team.com.";
-    InvitationExpired: Stalled, TEAM, "The invitation of the managing user expired unopened.", "Send it again from card #1 of the integration.";
-    ManagerMismatch: Human, SUPER, "The connector's account record names another managing user than the spec, or none.", "Enter the manager of the spec on card #1 of the Teams Connector, or correct spec.manager.";
-    AwaitingConsent: Human, GLOBAL, "The connector has not been granted its permissions in the tenant.", "Sign in as Global Administrator and grant the permissions (card #3).";
-    ConsentRevoked: Human, GLOBAL, "A permission that the connector had been granted was taken back.", "Sign in as Global Administrator and grant the permissions again (card #3).";
-    AwaitingPushSignIn: Human, GLOBAL, "Changes wait to be pushed to Teams, and the push needs a sign-in.", "Open the link and sign in as Global Administrator (card #6, Sync Now).";
-    ServiceDisabled: Human, SUPER, "Enable Sync or Enable Service is off.", "In Services > Teams switch on Enable Sync, then Enable Service.";
+    NotEntitled: Human, BUYER, "The Teams Connector integration is not active for the PBX, or has no licenses.", "Buy it through the sales contact of GoTo; the card GoTo Connect Teams Connector then shows at https://my.jive.com/integrations/.";
+    InvitationPending: Human, MANAGER, "The managing user has not opened the invitation.", "Open the link in the invitation mail, or sign in at https://admin.goto.team.com.";
+    InvitationExpired: Stalled, TEAM, "The invitation of the managing user expired unopened.", "Send it again at #1 of the card GoTo Connect Teams Connector.";
+    ManagerMismatch: Human, SUPER, "The connector's account record names another managing user than the spec, or none.", "Enter the manager of the spec at #1 of the card GoTo Connect Teams Connector, or correct spec.manager.";
+    AwaitingConsent: Human, GLOBAL, "The connector has not been granted its permissions in the tenant.", "Open the link and sign in as Global Administrator: card #3, Services > Teams, grant the permissions.";
+    ConsentRevoked: Human, GLOBAL, "A permission that the connector had been granted was taken back.", "Open the link and sign in as Global Administrator: card #3, Services > Teams, grant the permissions again.";
+    AwaitingPushSignIn: Human, GLOBAL, "Changes wait to be pushed to Teams, and the push needs a sign-in.", "Open the link and sign in as Global Administrator: card #6 Sync Now.";
+    ServiceDisabled: Human, SUPER, "Enable Sync or Enable Service is off.", "At #3 open Services > Teams and switch on Enable Sync, then Enable Service.";
     PermissionMissing: Human, GLOBAL, "The operator's own credentials lack a permission.", "Grant the named permission and consent to it.";
     NotSuperAdministrator: Human, SUPER, "The GoTo credentials do not belong to a super admin.", "Give the user of the credentials the super admin role, or use another user's credentials.";
     DomainUnverified: Human, GLOBAL, "A Direct Routing domain is not verified in the tenant.", "Finish the verification of the domain.";
     DomainActivationPending: Waiting, ANYBODY, "Microsoft is activating the Direct Routing domain; this takes up to 24 hours.", "Nothing: it is looked at again.";
-    DomainActivationStuck: Human, SUPER, "A Direct Routing domain was refused or is not activated after 36 hours.", "Ask GoTo support to look at the activation of the domain.";
-    TemporaryUserLeftover: Human, GLOBAL, "The temporary user of the set-up still exists.", "Delete the temporary user; it holds a Microsoft seat.";
-    VerificationFailed: Human, SUPER, "The verification of the connection failed or is older than the consent or the binding.", "See the failed check, mend it and press Verify connection (card #4).";
+    DomainActivationStuck: Human, SUPER, "A Direct Routing domain was refused or is not activated after 36 hours.", "Look at the failure in the connector portal; the last resort is the account or project manager at GoTo.";
+    TemporaryUserLeftover: Human, GLOBAL, "The temporary user of the set-up still exists.", "Delete the temporary user in the Microsoft 365 admin center; it holds a license.";
+    VerificationFailed: Human, SUPER, "The verification of the connection failed or is older than the consent or the binding.", "Mend the failed check, then press Verify connection at #4 or set the annotation teamsconnector.dev/requestedAt.";
     VerificationRunning: Waiting, ANYBODY, "The verification of the connection is running.", "Nothing: it is looked at again.";
     PbxNotFound: Stalled, TEAM, "The PBX of the spec does not exist in the GoTo account, or the account does not list it.", "Correct organizationId, or add the PBX to the account.";
     TenantMismatch: Stalled, TEAM, "The GoTo account or the tenant is not the one that the credentials belong to.", "Correct the account key, the tenant or the credentials.";
@@ -130,8 +130,8 @@ reasons! {
     KeyMissing: Human, TEAM, "A Secret that the spec names lacks a key.", "Add the named key to the Secret.";
     CredentialsRejected: Human, TEAM, "A vendor refused the credentials.", "Put valid credentials into the named Secret.";
     CredentialsExpired: Human, TEAM, "The credentials are no longer valid.", "Create new ones and put them into the named Secret.";
-    ImportOverdue: Human, SUPER, "No directory import has succeeded, or the running one takes longer than it should.", "Look at the tick beside Sync Now (card #3) and start the import there.";
-    PushFailed: Human, SUPER, "The last push to Teams failed.", "See the connector portal for the failure; it is pushed again after the next change or by requestedAt.";
+    ImportOverdue: Human, SUPER, "No directory import has succeeded, or the running one takes longer than it should.", "At #3 look at the tick beside Sync Now and press Sync Now there; failures are seen in the connector portal.";
+    PushFailed: Human, SUPER, "The last push to Teams failed.", "Failures are seen in the connector portal. Mend the cause, then press #6 Sync Now or set the annotation teamsconnector.dev/requestedAt; a newer change is pushed by itself.";
     InvalidSpec: Stalled, TEAM, "The spec cannot be used as it is.", "Correct the named field.";
     Progressing: Waiting, ANYBODY, "The first reading or a change is under way.", "Nothing.";
     // Policy
@@ -174,8 +174,8 @@ reasons! {
     TeamsUserNotImported: Waiting, ANYBODY, "The connector does not know the Microsoft user yet.", "Nothing: a directory import is started.";
     TeamsUserTaken: Advice, SUPER, "The Microsoft user is paired with another GoTo user in the connector.", "Remove the other pair in the connector.";
     ForeignUser: Advice, TEAM, "The user is in the connector, but this policy neither added nor adopted the user.", "Nothing: reported only.";
-    RegistrationFailed: Advice, SUPER, "The line could not register.", "See the connector portal for the line.";
-    RegistrationExpired: Advice, SUPER, "The line is no longer registered.", "See the connector portal for the line.";
+    RegistrationFailed: Advice, SUPER, "The line could not register.", "Failures are seen in the connector portal; the last resort is the account or project manager at GoTo.";
+    RegistrationExpired: Advice, SUPER, "The line is no longer registered.", "Failures are seen in the connector portal; the last resort is the account or project manager at GoTo.";
     VoiceNotEnabled: Advice, ANYBODY, "Enterprise voice is off in Teams.", "It is set by the next push.";
     Disconnected: Advice, TEAM, "Somebody disabled or deleted the user in the connector.", "Reported; corrected after the annotation requestedAt.";
     InGracePeriod: Advice, TEAM, "The user no longer matches; nothing is taken away.", "Nothing, or remove the user in the connector.";

@@ -1,1 +1,8 @@
-//! tests
+//! The account's plan on minimal input: a world in which everything is set up, changed by each test.
+
+mod fixture;
+mod gates;
+mod graph;
+mod report;
+mod steps;
+mod waiting;

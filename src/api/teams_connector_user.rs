@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{NameRef, RunOperation};
 
 /// One user of the PBX: the pinned pair of ids and where the user stands. Written by the operator.
+#[expect(clippy::duplicated_attributes, reason = "columns of a table have equal types")]
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "teamsconnector.dev",
@@ -21,11 +22,31 @@ use super::{NameRef, RunOperation};
     selectable = ".status.reason",
     selectable = ".spec.policyRef.name",
     doc = "One user of the PBX: the pinned pair of ids and where the user stands. Written by the operator; deleting it disconnects nobody.",
-    printcolumn(name = "User", type_ = "string", json_path = ".status.gotoEmail"),
-    printcolumn(name = "Extension", type_ = "string", json_path = ".status.extension"),
-    printcolumn(name = "Number", type_ = "string", json_path = ".status.phoneNumber.expected"),
-    printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason"),
+    printcolumn(
+        name = "User",
+        type_ = "string",
+        json_path = ".status.gotoEmail",
+        description = "E-mail address in GoTo"
+    ),
+    printcolumn(
+        name = "Extension",
+        type_ = "string",
+        json_path = ".status.extension",
+        description = "Extension of the primary line"
+    ),
+    printcolumn(
+        name = "Number",
+        type_ = "string",
+        json_path = ".status.phoneNumber.expected",
+        description = "The number that the PBX routes to the user"
+    ),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state", description = "Where the user stands"),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.reason",
+        description = "The one reason; the message tells who does what next"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]

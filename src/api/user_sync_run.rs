@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Counters, NameRef};
 
 /// One frozen plan, its execution and its outcome. Written by the operator.
+#[expect(clippy::duplicated_attributes, reason = "columns of a table have equal types")]
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "teamsconnector.dev",
@@ -20,12 +21,32 @@ use super::{Counters, NameRef};
     category = "teamsconnector",
     selectable = ".spec.policyRef.name",
     doc = "One frozen plan of a policy, its execution and its outcome. Written by the operator.",
-    printcolumn(name = "Policy", type_ = "string", json_path = ".spec.policyRef.name"),
-    printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
-    printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
-    printcolumn(name = "Add", type_ = "integer", json_path = ".status.counters.usersToAdd"),
-    printcolumn(name = "Applied", type_ = "integer", json_path = ".status.outcome.applied"),
-    printcolumn(name = "Failed", type_ = "integer", json_path = ".status.outcome.failed"),
+    printcolumn(
+        name = "Policy",
+        type_ = "string",
+        json_path = ".spec.policyRef.name",
+        description = "The policy whose plan it is"
+    ),
+    printcolumn(name = "Type", type_ = "string", json_path = ".spec.type", description = "What the run may do"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state", description = "Where the run stands"),
+    printcolumn(
+        name = "Add",
+        type_ = "integer",
+        json_path = ".status.counters.usersToAdd",
+        description = "Users to be added, when it was planned"
+    ),
+    printcolumn(
+        name = "Applied",
+        type_ = "integer",
+        json_path = ".status.outcome.applied",
+        description = "Writes that were accepted"
+    ),
+    printcolumn(
+        name = "Failed",
+        type_ = "integer",
+        json_path = ".status.outcome.failed",
+        description = "Writes that were refused"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]

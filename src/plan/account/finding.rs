@@ -40,13 +40,12 @@ impl Verdict {
         let mut first: Option<Finding> = None;
         for verdict in verdicts {
             match (verdict, &mut first) {
-                (Self::Holds, _) => {}
                 (Self::Unread, _) => unread = true,
                 (Self::Unmet(finding), None) => first = Some(finding),
                 (Self::Unmet(finding), Some(known)) if known.reason == finding.reason => {
                     known.detail = format!("{} {}", known.detail, finding.detail);
                 }
-                (Self::Unmet(_), Some(_)) => {}
+                (Self::Holds | Self::Unmet(_), _) => {}
             }
         }
         match first {
@@ -72,7 +71,7 @@ pub(super) fn problem(reason: Reason, detail: &str, actor: Option<Actor>) -> Pro
     let info = reason.info();
     let message = match actor.or(info.actor) {
         Some(actor) => format!("{detail} {actor}: {}", info.next),
-        None if info.next == "Nothing." => detail.to_owned(),
+        None if info.next.starts_with("Nothing") => detail.to_owned(),
         None => format!("{detail} {}", info.next),
     };
     Problem { reason, message }

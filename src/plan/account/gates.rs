@@ -153,7 +153,8 @@ fn accepted(view: &View, invitation: &Invitation) -> Verdict {
         }
         InvitationState::NotSent => Verdict::Unmet(Finding {
             reason: Reason::InvitationPending,
-            detail: "The invitation was not sent yet.".to_owned(),
+            detail: "The invitation was not sent yet: send it at #1 of the card GoTo Connect Teams Connector."
+                .to_owned(),
             actor: Some(Actor::GoToSuperAdministrator),
         }),
     }

@@ -28,7 +28,7 @@ pub(super) fn next(view: &View, gates: &[Draft], steps: &[AccountStep], actions:
         return Next::Interval;
     }
     let looks = machines(view, gates)
-        .chain(actions.iter().map(|action| human(view, action)))
+        .chain(humans(view, actions))
         .chain(steps.first().map(|_| (view.now + SOON, ReadingKind::Account)))
         .chain(credentials(view))
         .chain(back_off(view))
@@ -95,6 +95,12 @@ fn import_retry(view: &View) -> Option<Look> {
     Some((at, ReadingKind::Account))
 }
 
+/// While the credentials cannot be used nothing that a human did can be read.
+fn humans(view: &View, actions: &[PendingAction]) -> Vec<Look> {
+    let readable = view.observed.credentials.is_none();
+    actions.iter().filter(|_| readable).map(|action| human(view, action)).collect()
+}
+
 /// Every minute for ten minutes, then every five; sooner where a link stops working and must be renewed.
 fn human(view: &View, action: &PendingAction) -> Look {
     let pause = if view.age(action.since.0) < EAGER { 1 } else { 5 };
@@ -102,7 +108,7 @@ fn human(view: &View, action: &PendingAction) -> Look {
     let end = action.expires_at.as_ref().map(|end| end.0).filter(|end| view.now < *end);
     let kind = match action.id.as_str() {
         "BuyIntegration" => ReadingKind::Outcome,
-        "GrantPermissions" | "UseSuperAdministrator" => ReadingKind::Full,
+        "GrantPermissions" | "UseSuperAdministrator" | "RenewCredentials" => ReadingKind::Full,
         _ => ReadingKind::Account,
     };
     if kind == ReadingKind::Full {

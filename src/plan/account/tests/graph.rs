@@ -17,7 +17,20 @@ fn statuses(world: &World) -> String {
 fn gates_come_in_the_order_of_the_set_up() {
     let mut world = World::set_up();
     world.pbx(super::fixture::HEAD).service = Source::complete(None, minute(119));
-    insta::assert_snapshot!(statuses(&world), @"");
+    insta::assert_snapshot!(statuses(&world), @r"
+    CredentialsValid=True Succeeded
+    PermissionsGranted=True Succeeded
+    Entitled=True Succeeded
+    PbxsBound=True Succeeded
+    ManagerOnboarded=True Succeeded
+    ServiceEnabled=False ServiceDisabled
+    ConsentGranted=Unknown WaitingForPrerequisite
+    DirectoryImported=Unknown WaitingForPrerequisite
+    ConnectionVerified=Unknown WaitingForPrerequisite
+    DomainActivated=Unknown WaitingForPrerequisite
+    TemporaryUserRemoved=Unknown WaitingForPrerequisite
+    TenantPushed=Unknown WaitingForPrerequisite
+    ");
 }
 
 /// Set-up is a graph, not a line: what is beside a missing part goes on.
@@ -25,14 +38,40 @@ fn gates_come_in_the_order_of_the_set_up() {
 fn a_missing_record_holds_only_what_is_behind_it() {
     let mut world = World::set_up();
     world.snapshot().record = Source::complete(None, minute(119));
-    insta::assert_snapshot!(statuses(&world), @"");
+    insta::assert_snapshot!(statuses(&world), @r"
+    CredentialsValid=True Succeeded
+    PermissionsGranted=True Succeeded
+    Entitled=True Succeeded
+    PbxsBound=False WaitingForPrerequisite
+    ManagerOnboarded=False ManagerMismatch
+    ServiceEnabled=Unknown WaitingForPrerequisite
+    ConsentGranted=Unknown WaitingForPrerequisite
+    DirectoryImported=Unknown WaitingForPrerequisite
+    ConnectionVerified=Unknown WaitingForPrerequisite
+    DomainActivated=Unknown WaitingForPrerequisite
+    TemporaryUserRemoved=Unknown WaitingForPrerequisite
+    TenantPushed=Unknown WaitingForPrerequisite
+    ");
 }
 
 #[test]
 fn before_the_first_reading_nothing_is_known() {
     let mut world = World::set_up();
     world.snapshot = None;
-    insta::assert_snapshot!(statuses(&world), @"");
+    insta::assert_snapshot!(statuses(&world), @r"
+    CredentialsValid=Unknown Progressing
+    PermissionsGranted=Unknown Progressing
+    Entitled=Unknown WaitingForPrerequisite
+    PbxsBound=Unknown WaitingForPrerequisite
+    ManagerOnboarded=Unknown WaitingForPrerequisite
+    ServiceEnabled=Unknown WaitingForPrerequisite
+    ConsentGranted=Unknown WaitingForPrerequisite
+    DirectoryImported=Unknown WaitingForPrerequisite
+    ConnectionVerified=Unknown WaitingForPrerequisite
+    DomainActivated=Unknown WaitingForPrerequisite
+    TemporaryUserRemoved=Unknown WaitingForPrerequisite
+    TenantPushed=Unknown WaitingForPrerequisite
+    ");
 }
 
 /// Once evaluated a condition keeps its last status when an earlier one is lost.

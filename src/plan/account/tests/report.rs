@@ -24,7 +24,7 @@ const CHANGES: [fn(&mut World); 16] = [
     |world| world.suspended = true,
     |world| world.snapshot = None,
     |world| {
-        with(world, |it| it.snapshot().graph_permissions = Source::complete(vec![permission("X", false)], minute(119)))
+        with(world, |it| it.snapshot().graph_permissions = Source::complete(vec![permission("X", false)], minute(119)));
     },
     |world| with(world, |it| it.pbx(HEAD).entitlement = Source::complete(None, minute(119))),
     |world| with(world, |it| it.snapshot().lines = Source::complete(vec![], minute(119))),
@@ -43,7 +43,7 @@ const CHANGES: [fn(&mut World); 16] = [
         });
     },
     |world| {
-        with(world, |it| it.snapshot().domains = Source::complete(vec![domain(DomainState::Verified)], minute(119)))
+        with(world, |it| it.snapshot().domains = Source::complete(vec![domain(DomainState::Verified)], minute(119)));
     },
     |world| with(world, |it| it.activity(|activity| activity.push_tick = Tick::ChangesQueued)),
     |world| {
@@ -218,7 +218,7 @@ fn a_pbx_that_does_not_exist_stalls_and_names_who_acts() {
     world.pass();
     assert_eq!(world.condition("Stalled"), Some(("True".to_owned(), Reason::PbxNotFound)));
     assert_eq!(world.condition("Reconciling"), None);
-    insta::assert_snapshot!(find(&world.status.conditions, "Ready").unwrap().message, @"");
+    insta::assert_snapshot!(find(&world.status.conditions, "Ready").unwrap().message, @"Head office: the GoTo account has no such PBX. PlatformTeam: Correct organizationId, or add the PBX to the account.");
     assert_eq!(world.status.waiting_for.as_deref(), Some("PlatformTeam: PbxNotFound"));
 }
 

@@ -55,7 +55,10 @@ fn an_empty_plan_prints_nothing() {
 
 #[test]
 fn a_listed_pbx_is_bound_and_no_other() {
-    insta::assert_snapshot!(in_words(&unbound()), @"");
+    insta::assert_snapshot!(in_words(&unbound()), @r"
+    holds writes: Progressing (Branch: the PBX is being bound.)
+    step: bind PBX 00000000-0000-4000-8000-0000000000ee
+    ");
 }
 
 #[test]
@@ -72,7 +75,10 @@ fn nothing_is_bound_without_an_account_record_or_entitlement() {
 fn a_verification_older_than_consent_or_binding_is_repeated() {
     let mut world = World::set_up();
     verification(&mut world, VerificationState::Verified, Some(11));
-    insta::assert_snapshot!(in_words(&world), @"");
+    insta::assert_snapshot!(in_words(&world), @r"
+    holds writes: VerificationRunning (Head office: the verification is older than the consent or the binding and is started again.)
+    step: verify the connection of PBX 00000000-0000-4000-8000-0000000000ff
+    ");
     world.pbx(HEAD).verification = Source::complete(None, minute(119));
     assert_eq!(world.plan().steps.len(), 1);
 }
@@ -104,7 +110,7 @@ fn a_failed_verification_is_repeated_once_for_each_request() {
 fn an_import_is_started_when_a_policy_has_newer_users() {
     let mut world = World::set_up();
     world.demand(HEAD, Some(minute(110)));
-    insta::assert_snapshot!(in_words(&world), @"");
+    insta::assert_snapshot!(in_words(&world), @"step: start a directory import for PBX 00000000-0000-4000-8000-0000000000ff");
     assert_eq!(key(&world), key(&world));
 }
 
@@ -151,7 +157,7 @@ fn no_import_is_started_while_writes_are_held() {
 #[test]
 fn waiting_changes_are_pushed_once_the_administrator_signed_in() {
     let world = waiting_for_push();
-    insta::assert_snapshot!(in_words(&world), @"");
+    insta::assert_snapshot!(in_words(&world), @"step: start a push to Teams");
 }
 
 /// The tick may lag behind the pairs.
@@ -220,7 +226,10 @@ fn no_push_is_started_without_consent() {
 fn a_sign_in_link_is_requested_and_renewed_before_it_stops_working() {
     let mut world = waiting_for_push();
     world.authorization(PushAuthorizationState::NotRequested, None);
-    insta::assert_snapshot!(in_words(&world), @"");
+    insta::assert_snapshot!(in_words(&world), @r"
+    step: request a link to sign in for the push
+    waits: GlobalAdministrator SignInForPush
+    ");
     let first = key(&world);
     world.authorization(PushAuthorizationState::Pending, Some(minute(180)));
     assert_eq!(world.plan().steps, vec![]);
@@ -285,7 +294,7 @@ fn a_failed_step_is_tried_again_after_its_back_off_or_on_request() {
     let retry_at = next_attempt_time.0;
     assert_eq!(report.next, Next::At(retry_at, ReadingKind::Account));
     assert_eq!(world.condition(TENANT_PUSHED).unwrap().1, Reason::ConnectorUnreachable);
-    insta::assert_snapshot!(in_words(&world), @"");
+    insta::assert_snapshot!(in_words(&world), @"held back: start a push to Teams");
     let held = world.status.clone();
     world.pass();
     assert_eq!(world.status, held);

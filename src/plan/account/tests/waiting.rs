@@ -1,5 +1,7 @@
 //! Whom the account waits for, and when it looks again.
 
+use std::fmt::Write;
+
 use k8s_openapi::jiff::SignedDuration;
 
 use super::fixture::{HEAD, World, failed_source, job, minute, record};
@@ -60,7 +62,7 @@ fn a_consent_is_awaited_with_its_link() {
     world.snapshot().consents = Source::complete(consents, minute(119));
     let action = only(&world);
     assert_eq!(action.link.as_deref(), Some("https://login.example.test/consent"));
-    insta::assert_snapshot!(format!("{} {}: {}", action.actor, action.id, action.action), @"");
+    insta::assert_snapshot!(format!("{} {}: {}", action.actor, action.id, action.action), @"GlobalAdministrator GrantConsent: Open the link and sign in as Global Administrator: card #3, Services > Teams, grant the permissions. Not granted yet: Calling.");
 }
 
 #[test]
@@ -72,7 +74,7 @@ fn each_human_is_told_what_to_do() {
         world.pass();
         let action = &world.status.pending_actions[0];
         let short = world.status.waiting_for.clone().unwrap();
-        lines.push_str(&format!("{short}\n  {}: {}\n", action.id, action.action));
+        writeln!(lines, "{short}\n  {}: {}", action.id, action.action).unwrap();
     };
     tell(|world| *world = missing_secret());
     tell(|world| {
@@ -94,7 +96,18 @@ fn each_human_is_told_what_to_do() {
         verification.failed_checks = vec!["Domain".to_owned(), "Consent".to_owned()];
         world.pbx(HEAD).verification = Source::complete(Some(verification), minute(119));
     });
-    insta::assert_snapshot!(lines, @"");
+    insta::assert_snapshot!(lines, @r"
+    PlatformTeam: create the Secret
+      CreateSecret: Create the named Secret in the namespace of the account. The Secret goto-login does not exist.
+    Purchasing: buy the Teams Connector
+      BuyIntegration: Buy the Teams Connector integration through the sales contact of GoTo; it then shows in the integrations dashboard as the card GoTo Connect Teams Connector (General in the side bar, then the drop-down with the PBX). Head office: no connector license was bought.
+    Manager: accept the invitation
+      AcceptInvitation: Open the link in the invitation mail, or sign in at https://admin.goto.team.com.
+    GoToSuperAdministrator: switch on Enable Sync and Enable Service
+      EnableService: At #3 open Services > Teams and switch on Enable Sync, then Enable Service. Head office: Enable Service is off.
+    GoToSuperAdministrator: verify the connection
+      VerifyConnection: Mend the failed check, then press Verify connection at #4, or set the annotation teamsconnector.dev/requestedAt. Head office: the verification failed: Domain, Consent.
+    ");
 }
 
 #[test]

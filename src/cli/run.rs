@@ -12,7 +12,7 @@ use teams_connector_operator::clock::Clock;
 use teams_connector_operator::controllers::context::{Context, LastWrites};
 use teams_connector_operator::controllers::observer::Observers;
 use teams_connector_operator::controllers::session::Sessions;
-use teams_connector_operator::controllers::{self, Expectations, Scope};
+use teams_connector_operator::controllers::{self, Expectations, Scope, Woken};
 use teams_connector_operator::runtime::lanes::Lanes;
 use teams_connector_operator::runtime::metrics::Metrics;
 use teams_connector_operator::runtime::server::{self, Health};
@@ -44,7 +44,8 @@ async fn operate(settings: Settings) -> anyhow::Result<()> {
     let (accounts, woken_accounts) = Timers::start(clock.clone());
     let (policies, woken_policies) = Timers::start(clock.clone());
     let sessions = Sessions::new(client.clone(), connections, settings.connector_allowed_hosts.clone());
-    let reporter = Reporter { controller: "teams-connector-operator".into(), instance: Some(settings.identity.clone()) };
+    let reporter =
+        Reporter { controller: "teams-connector-operator".into(), instance: Some(settings.identity.clone()) };
     let ctx = Arc::new(Context {
         observers: Observers::new(sessions.clone(), clock.clone(), metrics.clone()),
         stores: scopes.iter().map(Scope::stores).collect(),
@@ -59,7 +60,8 @@ async fn operate(settings: Settings) -> anyhow::Result<()> {
         policies,
         metrics,
     });
-    controllers::run(ctx, scopes, woken_accounts, woken_policies, health, stop).await;
+    let woken = Woken { accounts: woken_accounts, policies: woken_policies };
+    controllers::run(ctx, scopes, woken, health, stop).await;
     Ok(())
 }
 

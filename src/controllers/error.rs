@@ -11,7 +11,7 @@ use crate::plan::snapshot::SourceFailure;
 
 /// What keeps a pass from its end.
 #[derive(Debug, thiserror::Error)]
-pub enum PassError {
+pub(super) enum PassError {
     /// The API server did not do what was asked.
     #[error("{doing}")]
     Kubernetes {
@@ -34,12 +34,12 @@ pub enum PassError {
 
 impl PassError {
     /// For `map_err`: what was being done.
-    pub fn kubernetes(doing: &'static str) -> impl FnOnce(kube::Error) -> Self {
+    pub(super) fn kubernetes(doing: &'static str) -> impl FnOnce(kube::Error) -> Self {
         move |source| Self::Kubernetes { doing, source: Box::new(source) }
     }
 
     /// Whether the object of the pass was deleted or re-created meanwhile: the next event tells, nothing failed.
-    pub fn is_object_gone(&self) -> bool {
+    pub(super) fn is_object_gone(&self) -> bool {
         match self {
             Self::Kubernetes { source, .. } => match source.as_ref() {
                 kube::Error::Api(status) => status.is_not_found() || status.is_invalid(),
@@ -51,13 +51,13 @@ impl PassError {
 }
 
 /// How a failed call shows on the source that needed it.
-pub fn source_failure(error: &ApiError) -> SourceFailure {
+pub(super) fn source_failure(error: &ApiError) -> SourceFailure {
     let (reason, retry_at) = reason_of(error);
     SourceFailure { reason, cause: cause_of(error), retry_at }
 }
 
 /// How an incomplete listing shows on its source.
-pub fn incomplete(incomplete: &Incomplete) -> SourceFailure {
+pub(super) fn incomplete(incomplete: &Incomplete) -> SourceFailure {
     match &incomplete.cause {
         IncompleteCause::Failed(error) => source_failure(error),
         other => SourceFailure { reason: Reason::SourceIncomplete, cause: other.name().to_owned(), retry_at: None },
@@ -65,7 +65,7 @@ pub fn incomplete(incomplete: &Incomplete) -> SourceFailure {
 }
 
 /// A problem of the account from a failed call.
-pub fn problem(error: &ApiError) -> Problem {
+pub(super) fn problem(error: &ApiError) -> Problem {
     let (reason, _) = reason_of(error);
     Problem { reason, message: format!("{} ({})", reason.message(), cause_of(error)) }
 }

@@ -26,8 +26,9 @@ impl Expectations {
     pub fn wrote<K: ResourceExt>(&self, policy: &str, kind: &'static str, object: &K) {
         let Some(version) = version(object) else { return };
         let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry =
-            pending.entry(policy.to_owned()).or_insert_with(|| Pending { since: Instant::now(), versions: HashMap::new() });
+        let entry = pending
+            .entry(policy.to_owned())
+            .or_insert_with(|| Pending { since: Instant::now(), versions: HashMap::new() });
         entry.since = Instant::now();
         entry.versions.insert((kind, object.name_any()), version);
     }
@@ -50,7 +51,7 @@ impl Expectations {
 }
 
 /// The resource version as a number: the API server's are, and grow.
-pub fn version<K: ResourceExt>(object: &K) -> Option<u64> {
+pub(super) fn version<K: ResourceExt>(object: &K) -> Option<u64> {
     object.resource_version()?.parse().ok()
 }
 
@@ -62,7 +63,8 @@ mod tests {
     use super::*;
 
     fn object(name: &str, version: &str) -> ConfigMap {
-        let metadata = ObjectMeta { name: Some(name.into()), resource_version: Some(version.into()), ..Default::default() };
+        let metadata =
+            ObjectMeta { name: Some(name.into()), resource_version: Some(version.into()), ..Default::default() };
         ConfigMap { metadata, ..Default::default() }
     }
 

@@ -21,7 +21,7 @@ const NO_PERMIT: SignedDuration = SignedDuration::from_secs(2);
 
 /// Failed passes in a row, by uid. Lost with the process: passes that fail on the API server are cheap to repeat.
 #[derive(Clone, Debug, Default)]
-pub struct Failures(Arc<Mutex<HashMap<String, u32>>>);
+pub(super) struct Failures(Arc<Mutex<HashMap<String, u32>>>);
 
 impl Failures {
     fn count(&self, uid: &str) -> u32 {

@@ -46,7 +46,7 @@ where
 }
 
 /// Runs writes of own objects side by side; the first failure ends the pass, the next pass goes on from what is stored.
-pub(super) async fn side_by_side<T, F>(writes: impl IntoIterator<Item = F>) -> Result<Vec<T>, PassError>
+pub(super) async fn side_by_side<T, F>(writes: Vec<F>) -> Result<Vec<T>, PassError>
 where
     F: Future<Output = Result<T, PassError>>,
 {

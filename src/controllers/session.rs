@@ -111,7 +111,8 @@ impl Sessions {
             let never: Persist = Arc::new(|_| Box::pin(async { Ok(()) }));
             return Ok(self.connections.goto(GotoCredential { client_id, client_secret, grant }, never));
         }
-        let source = secret.value("refreshToken").ok_or_else(|| secret.missing("refreshToken or personalAccessToken"))?;
+        let source =
+            secret.value("refreshToken").ok_or_else(|| secret.missing("refreshToken or personalAccessToken"))?;
         let digest = hex::encode(Sha256::digest(source.expose_secret().as_bytes()));
         let newest = self.newest_token(account, source, &digest).await?;
         let grant = GotoGrant::RefreshToken(newest);
@@ -120,8 +121,7 @@ impl Sessions {
 
     async fn entra(&self, account: &TeamsConnectorAccount) -> Result<EntraCredential, SessionError> {
         let microsoft = &account.spec.microsoft365;
-        let tenant =
-            microsoft.tenant_id.parse().map_err(|error| invalid("spec.microsoft365.tenantId", &error))?;
+        let tenant = microsoft.tenant_id.parse().map_err(|error| invalid("spec.microsoft365.tenantId", &error))?;
         let ClientSecretCredentials { client_id, secret_ref } = microsoft
             .credentials
             .client_secret
@@ -135,7 +135,8 @@ impl Sessions {
     async fn secret(&self, account: &TeamsConnectorAccount, reference: &NameRef) -> Result<Keys, SessionError> {
         let namespace = account.namespace().unwrap_or_default();
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &namespace);
-        let found = secrets.get_opt(&reference.name).await.map_err(|error| SessionError::Kubernetes(Box::new(error)))?;
+        let found =
+            secrets.get_opt(&reference.name).await.map_err(|error| SessionError::Kubernetes(Box::new(error)))?;
         let Some(secret) = found else {
             let message = format!(
                 "The Secret {} does not exist in namespace {namespace}. PlatformTeam: create it.",
@@ -164,7 +165,12 @@ impl Sessions {
         Ok(token)
     }
 
-    async fn stored_token(&self, account: &TeamsConnectorAccount, uid: &str, digest: &str) -> Result<StoredToken, SessionError> {
+    async fn stored_token(
+        &self,
+        account: &TeamsConnectorAccount,
+        uid: &str,
+        digest: &str,
+    ) -> Result<StoredToken, SessionError> {
         let namespace = account.namespace().unwrap_or_default();
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &namespace);
         let found = secrets.get_opt(TOKENS_SECRET).await.map_err(|error| SessionError::Kubernetes(Box::new(error)))?;

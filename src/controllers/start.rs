@@ -1,8 +1,8 @@
 //! Starts the watches and the two controllers of each scope, and ends when told to.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, future};
 use k8s_openapi::NamespaceResourceScope;
 use kube::runtime::controller::{Config, Controller};
@@ -31,7 +31,11 @@ pub struct Scope {
     users: Trigger<TeamsConnectorUser>,
 }
 
-type Trigger<K> = futures::stream::BoxStream<'static, Result<K, watcher::Error>>;
+type Trigger<K> = BoxStream<'static, Result<K, watcher::Error>>;
+type Wakers<K> = BoxStream<'static, ObjectRef<K>>;
+
+/// Passes that a controller may run at once; the lanes decide within it.
+const CONCURRENCY: u16 = 64;
 
 impl Scope {
     /// Opens the six watches of a namespace, or of all of them. An account or a policy is watched twice: as the object of its own
@@ -85,7 +89,9 @@ pub async fn wait_for_kinds(client: &Client, namespaces: &[String]) {
     let namespace = namespaces.first().map(String::as_str);
     let mut pause = 1;
     while !served(client, namespace).await {
-        tracing::warn!("the kinds of teamsconnector.dev are not served yet, or may not be listed: install the chart's CRDs and roles");
+        tracing::warn!(
+            "the kinds of teamsconnector.dev are not served yet, or may not be listed: install the chart's CRDs and roles"
+        );
         tokio::time::sleep(std::time::Duration::from_secs(pause)).await;
         pause = (pause * 2).min(30);
     }
@@ -100,66 +106,71 @@ async fn served(client: &Client, namespace: Option<&str>) -> bool {
     api.list_metadata(&one).await.is_ok()
 }
 
+/// The streams of objects whose time has come.
+pub struct Woken<A, P> {
+    /// Accounts.
+    pub accounts: A,
+    /// Policies.
+    pub policies: P,
+}
+
 /// Runs both controllers of every scope until `stop` turns true and the running passes are done.
-pub async fn run(
-    ctx: Arc<Context>,
-    scopes: Vec<Scope>,
-    woken_accounts: impl Stream<Item = ObjectRef<TeamsConnectorAccount>> + Send + 'static,
-    woken_policies: impl Stream<Item = ObjectRef<UserSyncPolicy>> + Send + 'static,
-    health: Health,
-    stop: Receiver<bool>,
-) {
-    let concurrency = 64;
-    let config = Config::default().concurrency(concurrency);
-    let mut account_wakers = split(woken_accounts, &scopes);
-    let mut policy_wakers = split(woken_policies, &scopes);
-    let mut running = Vec::new();
-    for scope in scopes {
-        let Scope { stores, accounts, accounts_again, policies, policies_again, runs, users } = scope;
-        let account_controller = Controller::for_stream(accounts, stores.accounts.clone())
+pub async fn run<A, P>(ctx: Arc<Context>, scopes: Vec<Scope>, woken: Woken<A, P>, health: Health, stop: Receiver<bool>)
+where
+    A: Stream<Item = ObjectRef<TeamsConnectorAccount>> + Send + 'static,
+    P: Stream<Item = ObjectRef<UserSyncPolicy>> + Send + 'static,
+{
+    let accounts = split(woken.accounts, scopes.len());
+    let policies = split(woken.policies, scopes.len());
+    let told = Arc::clone(&ctx);
+    tokio::spawn(async move {
+        all_ready(&told.stores).await;
+        health.set_ready();
+    });
+    let failures = Failures::default();
+    let running = scopes.into_iter().zip(accounts).zip(policies).map(|((scope, accounts), policies)| {
+        scope.run(Arc::clone(&ctx), Woken { accounts, policies }, failures.clone(), stop.clone())
+    });
+    future::join_all(running).await;
+}
+
+impl Scope {
+    async fn run(
+        self,
+        ctx: Arc<Context>,
+        woken: Woken<Wakers<TeamsConnectorAccount>, Wakers<UserSyncPolicy>>,
+        failures: Failures,
+        stop: Receiver<bool>,
+    ) {
+        let Self { stores, accounts, accounts_again, policies, policies_again, runs, users } = self;
+        let config = Config::default().concurrency(CONCURRENCY);
+        let known = Arc::clone(&ctx);
+        let account_failures = failures.clone();
+        let accounts = Controller::for_stream(accounts, stores.accounts)
             .with_config(config.clone())
             .watches_stream(policies_again, |policy| account_of(&policy))
-            .reconcile_on(account_wakers.pop().unwrap_or_else(|| futures::stream::pending().boxed()))
-            .graceful_shutdown_on(stopped(stop.clone()));
-        let for_accounts = Arc::clone(&ctx);
-        let policy_controller = Controller::for_stream(policies, stores.policies.clone())
-            .with_config(config.clone())
-            .watches_stream(accounts_again, move |account| policies_of(&for_accounts, &account))
+            .reconcile_on(woken.accounts)
+            .graceful_shutdown_on(stopped(stop.clone()))
+            .run(
+                move |object, ctx| account::reconcile(object, ctx, account_failures.clone()),
+                |_, error, _| match *error {},
+                Arc::clone(&ctx),
+            );
+        let policies = Controller::for_stream(policies, stores.policies)
+            .with_config(config)
+            .watches_stream(accounts_again, move |account| policies_of(&known, &account))
             .watches_stream(runs, |run| owner(&run, &run.spec.policy_ref.name))
             .watches_stream(users, |user| owner(&user, &user.spec.policy_ref.name))
-            .reconcile_on(policy_wakers.pop().unwrap_or_else(|| futures::stream::pending().boxed()))
-            .graceful_shutdown_on(stopped(stop.clone()));
-        let pass_context = Arc::clone(&ctx);
-        let stores_ready = stores.clone();
-        let failures = Failures::default();
-        let (account_failures, policy_failures) = (failures.clone(), failures);
-        running.push(
-            async move {
-                let accounts = account_controller
-                    .run(
-                        move |object, ctx| account::reconcile(object, ctx, account_failures.clone()),
-                        |_, error, _| match *error {},
-                        Arc::clone(&pass_context),
-                    )
-                    .for_each(|_| future::ready(()));
-                let policies = policy_controller
-                    .run(
-                        move |object, ctx| policy::reconcile(object, ctx, policy_failures.clone()),
-                        |_, error, _| match *error {},
-                        pass_context,
-                    )
-                    .for_each(|_| future::ready(()));
-                future::join(accounts, policies).await;
-            }
-            .boxed(),
-        );
-        let health = health.clone();
-        tokio::spawn(async move {
-            ready(&stores_ready).await;
-            health.set_ready();
-        });
+            .reconcile_on(woken.policies)
+            .graceful_shutdown_on(stopped(stop))
+            .run(
+                move |object, ctx| policy::reconcile(object, ctx, failures.clone()),
+                |_, error, _| match *error {},
+                ctx,
+            );
+        // Each pass has told what went wrong itself; an object that is gone is no error.
+        future::join(accounts.for_each(|_| future::ready(())), policies.for_each(|_| future::ready(()))).await;
     }
-    future::join_all(running).await;
 }
 
 /// Returns once every store of every scope is filled: until then what is absent may only look deleted.
@@ -177,31 +188,24 @@ async fn ready(stores: &Stores) {
     );
 }
 
-/// The stream of woken objects for each scope: with several namespaces each gets those of its own, in reverse order of the scopes.
-fn split<K>(
-    woken: impl Stream<Item = ObjectRef<K>> + Send + 'static,
-    scopes: &[Scope],
-) -> Vec<futures::stream::BoxStream<'static, ObjectRef<K>>>
+/// The stream of woken objects for each scope. A controller knows only the objects of its own namespace and passes over others.
+fn split<K>(woken: impl Stream<Item = ObjectRef<K>> + Send + 'static, scopes: usize) -> Vec<Wakers<K>>
 where
     K: Resource<DynamicType = ()> + Send + Sync + 'static,
 {
-    if scopes.len() == 1 {
-        return vec![woken.boxed()];
-    }
-    let (senders, receivers): (Vec<_>, Vec<_>) = scopes.iter().map(|_| tokio::sync::mpsc::unbounded_channel()).unzip();
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..scopes).map(|_| tokio::sync::mpsc::unbounded_channel()).unzip();
     tokio::spawn(woken.for_each(move |object| {
         for sender in &senders {
             let _ = sender.send(object.clone());
         }
         future::ready(())
     }));
-    receivers
-        .into_iter()
-        .map(|receiver| {
-            futures::stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|item| (item, receiver)) })
-                .boxed()
+    let stream = |receiver| {
+        futures::stream::unfold(receiver, |mut receiver: tokio::sync::mpsc::UnboundedReceiver<_>| async {
+            receiver.recv().await.map(|item| (item, receiver))
         })
-        .collect()
+    };
+    receivers.into_iter().map(|receiver| stream(receiver).boxed()).collect()
 }
 
 async fn stopped(mut stop: Receiver<bool>) {
@@ -213,7 +217,7 @@ fn account_of(policy: &UserSyncPolicy) -> Option<ObjectRef<TeamsConnectorAccount
 }
 
 /// Policies of the account, and those that wait for an account of this name.
-fn policies_of(ctx: &Context, account: &TeamsConnectorAccount) -> BTreeSet<ObjectRef<UserSyncPolicy>> {
+fn policies_of(ctx: &Context, account: &TeamsConnectorAccount) -> Vec<ObjectRef<UserSyncPolicy>> {
     ctx.policies_of(account).iter().map(|policy| ObjectRef::from_obj(policy.as_ref())).collect()
 }
 

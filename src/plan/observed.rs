@@ -4,9 +4,9 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::snapshot::Snapshot;
 use crate::api::{
-    Reason, TeamsConnectorAccountSpec, TeamsConnectorAccountStatus, TeamsConnectorUserSpec,
-    TeamsConnectorUser, TeamsConnectorUserStatus, UserSyncPolicySpec, UserSyncPolicyStatus, UserSyncRun,
-    UserSyncRunSpec, UserSyncRunStatus,
+    Reason, TeamsConnectorAccountSpec, TeamsConnectorAccountStatus, TeamsConnectorUser, TeamsConnectorUserSpec,
+    TeamsConnectorUserStatus, UserSyncPolicySpec, UserSyncPolicyStatus, UserSyncRun, UserSyncRunSpec,
+    UserSyncRunStatus,
 };
 use crate::domain::OrganizationId;
 

@@ -1,7 +1,6 @@
 //! Watches whose errors end here: counted, backed off one by one, never seen by a controller.
 
 use std::fmt::Debug;
-use std::hash::Hash;
 
 use futures::{Stream, StreamExt, future::ready};
 use kube::runtime::reflector::store::Writer;
@@ -24,7 +23,7 @@ pub fn watch<K>(
     metrics: Metrics,
 ) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Hash + Send + Sync + 'static,
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     watcher(api, watcher::Config::default().timeout(TIMEOUT_SECONDS))
         .default_backoff()

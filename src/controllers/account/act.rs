@@ -18,7 +18,11 @@ pub(super) async fn act(plan: &AccountPlan, account: &TeamsConnectorAccount, ctx
     let session = match ctx.sessions.open(account).await {
         Ok(session) => session,
         Err(SessionError::Problem(problem)) => {
-            return plan.steps.iter().map(|step| StepProblem { step: step.clone(), problem: problem.clone() }).collect();
+            return plan
+                .steps
+                .iter()
+                .map(|step| StepProblem { step: step.clone(), problem: problem.clone() })
+                .collect();
         }
         Err(error @ SessionError::Kubernetes(_)) => {
             tracing::warn!(account = account.name_any(), %error, "the account's steps are put off");

@@ -40,7 +40,11 @@ pub(super) async fn reconcile(
 fn lane(account: &TeamsConnectorAccount) -> Lane {
     let status = account.status.clone().unwrap_or_default();
     let unobserved = account.metadata.generation != Some(status.observed_generation);
-    if unobserved || asked(account) || account.metadata.deletion_timestamp.is_some() { Lane::Interactive } else { Lane::Periodic }
+    if unobserved || asked(account) || account.metadata.deletion_timestamp.is_some() {
+        Lane::Interactive
+    } else {
+        Lane::Periodic
+    }
 }
 
 /// Whether `requestedAt` has a value that was not acted upon.
@@ -95,9 +99,11 @@ async fn pass(account: &Arc<TeamsConnectorAccount>, ctx: &Arc<Context>) -> Resul
 
 /// A finished push is looked at at once; not again and again while the connector cannot be read.
 fn outcome_at(observed: &observe::Observed, now: Timestamp) -> Timestamp {
-    let readable = observed.reading.snapshot.as_deref().is_some_and(|snapshot| {
-        snapshot.pbxs.values().all(|pbx| pbx.users.failure.is_none())
-    });
+    let readable = observed
+        .reading
+        .snapshot
+        .as_deref()
+        .is_some_and(|snapshot| snapshot.pbxs.values().all(|pbx| pbx.users.failure.is_none()));
     if readable { now } else { now.checked_add(SignedDuration::from_secs(30)).unwrap_or(now) }
 }
 

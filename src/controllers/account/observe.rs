@@ -51,8 +51,11 @@ fn demand(policy: &UserSyncPolicy, ctx: &Context) -> Option<PolicyDemand> {
     let pbx = OrganizationId::from_str(&policy.spec.pbx.organization_id).ok()?;
     let runs: Vec<_> = ctx.runs_of(policy).iter().map(|run| KnownRun::from(run.as_ref())).collect();
     let open = runs.iter().any(runs::is_open);
-    let users: Vec<_> =
-        if open { ctx.users_of(policy).iter().map(|user| KnownUser::from(user.as_ref())).collect() } else { Vec::new() };
+    let users: Vec<_> = if open {
+        ctx.users_of(policy).iter().map(|user| KnownUser::from(user.as_ref())).collect()
+    } else {
+        Vec::new()
+    };
     Some(PolicyDemand { name: policy.name_any(), pbx, needs_import_after: runs::needs_import_after(&runs, &users) })
 }
 

@@ -7,9 +7,9 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use super::translate;
 use crate::clients::connector::ConnectorClient;
 use crate::clients::connector::wire::{SyncKind, SyncOutcome};
+use crate::controllers::error::{incomplete, source_failure};
 use crate::domain::UserKey;
 use crate::plan::snapshot::{Activity, Job, JobState, SourceFailure};
-use crate::controllers::error::{incomplete, source_failure};
 
 /// Older imports and pushes say nothing that the ticks do not.
 const HISTORY: SignedDuration = SignedDuration::from_hours(30 * 24);

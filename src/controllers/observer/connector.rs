@@ -47,7 +47,8 @@ async fn pbx_reading(reader: &Reader<'_>, kind: ReadingKind, old: PbxReading, pb
         ..old
     };
     if kind != ReadingKind::Account {
-        let entitlement = present(connector.entitlement(pbx).await).map(|bought| bought.as_ref().map(translate::entitlement));
+        let entitlement =
+            present(connector.entitlement(pbx).await).map(|bought| bought.as_ref().map(translate::entitlement));
         reading.entitlement = reader.single("entitlement", &reading.entitlement, entitlement);
         let users = connector.users(pbx, |user| Some(translate::connector_user(user))).await;
         reading.users = reader.list("connector-users", &reading.users, users);

@@ -30,14 +30,11 @@ pub(super) async fn read(reader: &Reader<'_>, old: &Snapshot) -> Part {
         }
         translate::goto_user(user)
     });
-    let (users, lines, (extensions, numbers)) = tokio::join!(
-        users,
-        goto.lines(account, |user| Some(translate::user_lines(user))),
-        async {
+    let (users, lines, (extensions, numbers)) =
+        tokio::join!(users, goto.lines(account, |user| Some(translate::user_lines(user))), async {
             let extensions = goto.extensions(account, |extension| Some(translate::extension(extension))).await;
             (extensions, goto.phone_numbers(account, |number| Some(translate::number(number))).await)
-        },
-    );
+        },);
     let super_admin = *roles.lock().unwrap_or_else(PoisonError::into_inner);
     let access = access.map(|(accounts, facts)| GotoAccess {
         accounts,

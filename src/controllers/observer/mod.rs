@@ -70,7 +70,11 @@ impl Observers {
     }
 
     /// Observes the account from now on, or with its new spec. `published` is called after each reading.
-    pub fn ensure(&self, account: &Arc<TeamsConnectorAccount>, published: impl Fn(&TeamsConnectorAccount) + Send + 'static) {
+    pub fn ensure(
+        &self,
+        account: &Arc<TeamsConnectorAccount>,
+        published: impl Fn(&TeamsConnectorAccount) + Send + 'static,
+    ) {
         let uid = account.uid().unwrap_or_default();
         let mut tasks = self.lock();
         if let Some(observer) = tasks.get(&uid) {

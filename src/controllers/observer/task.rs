@@ -129,7 +129,8 @@ impl Task {
         let reading = self.publisher.borrow();
         let complete = reading.problem.is_none() && reading.snapshot.as_deref().is_some_and(Snapshot::is_complete);
         self.failures = if complete { 0 } else { self.failures.saturating_add(1) };
-        let wait = if complete { interval } else { (RETRY * (1_i32 << self.failures.min(6).saturating_sub(1))).min(interval) };
+        let wait =
+            if complete { interval } else { (RETRY * (1_i32 << self.failures.min(6).saturating_sub(1))).min(interval) };
         later(began, wait, &uid)
     }
 }

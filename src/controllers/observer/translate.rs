@@ -78,7 +78,10 @@ fn has_plan(plans: &[graph::AssignedPlan], wanted: &[&str]) -> bool {
 pub(super) fn seats(skus: &[graph::SubscribedSku]) -> plan::Seats {
     let phone = skus.iter().filter(|sku| {
         USABLE.contains(&sku.capability_status.as_str())
-            && sku.service_plans.iter().any(|plan| PHONE_SYSTEM_PLANS.contains(&plan.service_plan_id.to_string().as_str()))
+            && sku
+                .service_plans
+                .iter()
+                .any(|plan| PHONE_SYSTEM_PLANS.contains(&plan.service_plan_id.to_string().as_str()))
     });
     let (total, used) = phone.fold((0, 0), |(total, used), sku| {
         (total + sku.prepaid_units.enabled + sku.prepaid_units.warning, used + sku.consumed_units)

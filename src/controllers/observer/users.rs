@@ -35,7 +35,12 @@ enum Change {
 
 impl TenantUsers {
     /// The users now, in order of their ids: the changes since the last round, or all of them.
-    pub(super) async fn read(&mut self, graph: &GraphClient, app_id: &str, now: Timestamp) -> Result<Vec<TeamsUser>, Incomplete> {
+    pub(super) async fn read(
+        &mut self,
+        graph: &GraphClient,
+        app_id: &str,
+        now: Timestamp,
+    ) -> Result<Vec<TeamsUser>, Incomplete> {
         self.base = self.base.take().filter(|base| base.app_id == app_id && now.duration_since(base.since) < BASE_LIFE);
         match self.round(graph, app_id, now).await {
             Err(incomplete) if self.base.is_some() && incomplete.class() == Class::Resync => {
@@ -60,7 +65,8 @@ impl TenantUsers {
         });
         let round = round.await?;
         let (changes, cursor) = round.into_parts();
-        let (mut users, since) = self.base.take().map_or_else(|| (HashMap::new(), now), |base| (base.users, base.since));
+        let (mut users, since) =
+            self.base.take().map_or_else(|| (HashMap::new(), now), |base| (base.users, base.since));
         for change in changes.into_items() {
             match change {
                 Change::Present(user) => drop(users.insert(user.id, user)),

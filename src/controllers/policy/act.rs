@@ -12,9 +12,8 @@ use crate::clients::error::Class;
 use crate::controllers::context::Context;
 use crate::controllers::session::Session;
 use crate::domain::{OrganizationId, UserKey};
-use crate::plan::acted::{ActOutcome, StepResult};
-use crate::plan::run_status::Tally;
-use crate::plan::user_plan::Step;
+use crate::plan::acted::{self, ActOutcome, StepResult};
+use crate::plan::user_plan::{Step, UserPlan};
 
 /// A pass acts so long, then reports and goes on in the next one.
 const ACTING: Duration = Duration::from_secs(60);
@@ -28,16 +27,12 @@ enum Batch {
 
 /// Sends the steps in batches of 25. What was not answered is not tried in this pass.
 pub(super) async fn act(
-    steps: &[Step],
-    before: Tally,
+    plan: &UserPlan,
     pbx: OrganizationId,
     account: &TeamsConnectorAccount,
     ctx: &Context,
 ) -> ActOutcome {
     let mut outcome = ActOutcome::default();
-    if steps.is_empty() {
-        return outcome;
-    }
     let session = match ctx.sessions.open(account).await {
         Ok(session) => session,
         Err(error) => {
@@ -46,22 +41,12 @@ pub(super) async fn act(
         }
     };
     let began = Instant::now();
-    let mut tally = before;
-    for batch in steps.chunks(BATCH_LIMIT) {
-        if began.elapsed() > ACTING || tally.is_over_limit() {
+    for batch in plan.steps().chunks(BATCH_LIMIT) {
+        if began.elapsed() > ACTING || acted::must_stop(plan, &outcome.results) {
             break;
         }
         match send(batch, pbx, &session).await {
-            Batch::Answered(results) => {
-                for (_, result) in &results {
-                    match result {
-                        StepResult::Accepted => tally.applied += 1,
-                        StepResult::Failed { .. } => tally.failed += 1,
-                        StepResult::Skipped(_) | StepResult::NotTried => {}
-                    }
-                }
-                outcome.results.extend(results);
-            }
+            Batch::Answered(results) => outcome.results.extend(results),
             Batch::Stop => break,
         }
     }
@@ -123,7 +108,9 @@ fn judge(result: &BatchResult) -> StepResult {
         (_, "SecureCallingEnabled") => failed(Reason::SecureCallingEnabled),
         (status, code) => StepResult::Failed {
             reason: Reason::Rejected,
-            message: format!("The connector refused the user with {status} {code}. PlatformTeam: see the connector portal."),
+            message: format!(
+                "The connector refused the user with {status} {code}. PlatformTeam: see the connector portal."
+            ),
         },
     }
 }

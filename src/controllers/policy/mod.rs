@@ -3,6 +3,7 @@
 mod act;
 mod objects;
 mod observe;
+mod report;
 
 use std::convert::Infallible;
 use std::str::FromStr as _;
@@ -14,14 +15,12 @@ use kube::{Api, ResourceExt};
 
 use super::context::Context;
 use super::error::PassError;
-use super::expectations::version;
 use super::frame::{Failures, Frame};
 use super::{finalizer, publish, start};
 use crate::api::{REQUESTED_AT, UserSyncPolicy};
 use crate::domain::OrganizationId;
 use crate::plan::acted::{self, ActOutcome};
 use crate::plan::observed::{Next, ReadingKind};
-use crate::plan::run_status::Tally;
 use crate::plan::user_plan::{RunPlan, UserPlan};
 use crate::plan::user_sync::user_sync;
 use crate::runtime::lanes::Lane;
@@ -84,15 +83,18 @@ async fn pass(policy: &Arc<UserSyncPolicy>, ctx: &Arc<Context>) -> Result<(), Pa
     drop(busy);
     let outcome = act(&plan, &observed, ctx).await;
     let _busy = ctx.clock.busy();
-    let report = acted::report(&view, &plan, &outcome, ctx.clock.now());
-    objects.store_statuses(&report, &observed).await?;
+    let now = ctx.clock.now();
+    let acted = acted::after(&plan, &outcome, now);
+    objects.store_statuses(&plan, &acted, &observed).await?;
+    objects.store_run_status(&acted, &observed).await?;
     objects.remove_obsolete(&plan, &observed).await?;
-    if report.status != observed.status {
-        let written = publish::status(&api, policy.as_ref(), &report.status).await?;
+    let status = report::status(&observed.status, &plan, &acted, view.generation, now);
+    if status != observed.status {
+        let written = publish::status(&api, policy.as_ref(), &status).await?;
         ctx.expectations.wrote(objects.uid(), KIND, &written);
-        publish::transitions(ctx, policy.as_ref(), &observed.status.conditions, &report.status.conditions).await;
+        publish::transitions(ctx, policy.as_ref(), &observed.status.conditions, &status.conditions).await;
     }
-    schedule(ctx, &observed, &plan, report.next);
+    schedule(ctx, &observed, &plan, acted.next);
     Ok(())
 }
 
@@ -104,7 +106,7 @@ async fn act(plan: &UserPlan, observed: &Observed, ctx: &Context) -> ActOutcome 
     if run.steps.is_empty() {
         return ActOutcome::default();
     }
-    let outcome = act::act(&run.steps, run.tally, pbx, account, ctx).await;
+    let outcome = act::act(plan, pbx, account, ctx).await;
     // Whatever was sent, even without an answer, is newer than any reading that began before now.
     ctx.last_writes.note(&observed.policy.uid().unwrap_or_default(), ctx.clock.now());
     outcome
@@ -121,9 +123,6 @@ fn schedule(ctx: &Context, observed: &Observed, plan: &UserPlan, next: Next) {
     let now = ctx.clock.now();
     if asked(&observed.policy) {
         ctx.observers.request(&account, now, ReadingKind::Full);
-    }
-    if !plan.steps().is_empty() {
-        ctx.observers.request(&account, now, ReadingKind::Outcome);
     }
     if let Next::At(at, kind) = next {
         ctx.observers.request(&account, at, kind);

@@ -17,6 +17,7 @@ use crate::controllers::error::PassError;
 use crate::controllers::expectations::version;
 use crate::controllers::publish;
 use crate::domain::UserKey;
+use crate::plan::acted::Acted;
 use crate::plan::user_plan::{NewRun, PlannedUser, RunPlan, UserPlan, Write};
 
 const POLICY: &str = "UserSyncPolicy";
@@ -87,15 +88,13 @@ impl<'a> Objects<'a> {
         Ok(())
     }
 
-    /// Writes the status of a run, if it differs.
-    pub(super) async fn store_run_status(
-        &self,
-        observed: &Observed,
-        name: &str,
-        status: &UserSyncRunStatus,
-    ) -> Result<(), PassError> {
-        match observed.runs.iter().find(|run| run.name_any() == name) {
-            Some(run) if run.status.as_ref() != Some(status) => self.write_run_status(run, status).await,
+    /// Writes the status of the run that the pass worked on, if it differs.
+    pub(super) async fn store_run_status(&self, acted: &Acted, observed: &Observed) -> Result<(), PassError> {
+        let Some(report) = &acted.run else { return Ok(()) };
+        match observed.runs.iter().find(|run| run.name_any() == report.name) {
+            Some(run) if run.status.as_ref() != Some(&report.status) => {
+                self.write_run_status(run, &report.status).await
+            }
             _ => Ok(()),
         }
     }
@@ -109,7 +108,8 @@ impl<'a> Objects<'a> {
     /// Creates and updates user objects, before the connector is asked for any of them.
     pub(super) async fn store_specs(&self, plan: &UserPlan, observed: &Observed) -> Result<(), PassError> {
         let changed = plan.users.iter().filter(|user| matches!(user.write, Write::Create | Write::SpecAndStatus));
-        publish::side_by_side(changed.map(|user| self.store_spec(user, observed))).await.map(drop)
+        let writes: Vec<_> = changed.map(|user| self.store_spec(user, observed)).collect();
+        publish::side_by_side(writes).await.map(drop)
     }
 
     async fn store_spec(&self, user: &PlannedUser, observed: &Observed) -> Result<(), PassError> {
@@ -129,10 +129,18 @@ impl<'a> Objects<'a> {
         object
     }
 
-    /// Writes the statuses that differ from what is stored.
-    pub(super) async fn store_statuses(&self, users: &[PlannedUser], observed: &Observed) -> Result<(), PassError> {
-        let changed = users.iter().filter(|user| user.write != Write::Nothing);
-        publish::side_by_side(changed.map(|user| self.store_status(&user.key, &user.status, observed))).await.map(drop)
+    /// Writes the statuses of users that differ from what is stored; what acting changed goes before the plan's.
+    pub(super) async fn store_statuses(
+        &self,
+        plan: &UserPlan,
+        acted: &Acted,
+        observed: &Observed,
+    ) -> Result<(), PassError> {
+        let newer: HashMap<_, _> = acted.users.iter().map(|user| (&user.key, user)).collect();
+        let users = plan.users.iter().map(|user| newer.get(&user.key).copied().unwrap_or(user));
+        let changed = users.filter(|user| user.write != Write::Nothing);
+        let writes: Vec<_> = changed.map(|user| self.store_status(&user.key, &user.status, observed)).collect();
+        publish::side_by_side(writes).await.map(drop)
     }
 
     async fn store_status(
@@ -157,14 +165,15 @@ impl<'a> Objects<'a> {
     /// Removes the objects of users for whom nothing was done. That disconnects nobody.
     pub(super) async fn remove_obsolete(&self, plan: &UserPlan, observed: &Observed) -> Result<(), PassError> {
         let known = plan.obsolete.iter().filter_map(|key| observed.user(&self.name(key)));
-        publish::side_by_side(known.map(|user| remove(&self.users, user))).await.map(drop)
+        let writes: Vec<_> = known.map(|user| remove(&self.users, user)).collect();
+        publish::side_by_side(writes).await.map(drop)
     }
 
     /// Removes every run and every user object of the policy, some at a time; true once none is left.
     pub(super) async fn remove_all(&self) -> Result<bool, PassError> {
         let (users, runs) = (self.ctx.users_of(self.policy), self.ctx.runs_of(self.policy));
-        publish::side_by_side(users.iter().map(|user| remove(&self.users, user.as_ref()))).await?;
-        publish::side_by_side(runs.iter().map(|run| remove(&self.runs, run.as_ref()))).await?;
+        publish::side_by_side(users.iter().map(|user| remove(&self.users, user.as_ref())).collect()).await?;
+        publish::side_by_side(runs.iter().map(|run| remove(&self.runs, run.as_ref())).collect()).await?;
         Ok(users.is_empty() && runs.is_empty())
     }
 

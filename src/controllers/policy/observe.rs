@@ -88,27 +88,36 @@ fn reference_problem(
 ) -> Option<Problem> {
     let Some(account) = account else {
         let name = &policy.spec.account_ref.name;
-        let message = format!("spec.accountRef: there is no TeamsConnectorAccount {name} in this namespace. PlatformTeam: create it.");
+        let message = format!(
+            "spec.accountRef: there is no TeamsConnectorAccount {name} in this namespace. PlatformTeam: create it."
+        );
         return Some(Problem { reason: Reason::AccountNotFound, message });
     };
     let pbx = policy.spec.pbx.organization_id.to_lowercase();
     let same_pbx = |other: &str| other.to_lowercase() == pbx;
     if !account.spec.pbxs.iter().any(|listed| same_pbx(&listed.organization_id)) {
-        let message = format!("spec.pbx.organizationId: the account {} does not list this PBX. PlatformTeam: add it to the account's spec.pbxs, or correct it.", account.name_any());
+        let message = format!(
+            "spec.pbx.organizationId: the account {} does not list this PBX. PlatformTeam: add it to the account's spec.pbxs, or correct it.",
+            account.name_any()
+        );
         return Some(Problem { reason: Reason::PbxNotFound, message });
     }
     let policies = ctx.policies_of(account);
     let oldest = policies.iter().find(|other| same_pbx(&other.spec.pbx.organization_id))?;
     (oldest.uid() != policy.uid()).then(|| Problem {
         reason: Reason::ConflictingPolicy,
-        message: format!("The policy {} is older and manages the same PBX. PlatformTeam: delete one of the two.", oldest.name_any()),
+        message: format!(
+            "The policy {} is older and manages the same PBX. PlatformTeam: delete one of the two.",
+            oldest.name_any()
+        ),
     })
 }
 
 impl Observed {
     /// The user object of this name; the objects are sorted by name.
     pub(super) fn user(&self, name: &str) -> Option<&TeamsConnectorUser> {
-        let index = self.users.binary_search_by(|user| user.metadata.name.as_deref().unwrap_or_default().cmp(name)).ok()?;
+        let index =
+            self.users.binary_search_by(|user| user.metadata.name.as_deref().unwrap_or_default().cmp(name)).ok()?;
         self.users.get(index).map(Arc::as_ref)
     }
 

@@ -11,7 +11,7 @@ test: ## everything a submission must pass; the last lines are the counts of the
 check: ## the fast part of it, without a control plane
 	@scripts/check
 
-generate: ## CRDs, and their copies in the chart
+generate: ## CRDs, their copies in the chart, the runbook
 	@scripts/generate
 
 bench: ## the budgets

@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::rbac::v1::PolicyRule;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::DynamicObject;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -171,7 +172,8 @@ async fn the_crds_of_the_chart_are_kept_and_are_the_generated_ones() {
     for (rendered, generated) in rendered.iter().zip(&generated) {
         assert_eq!(rendered.metadata.annotations.as_ref().unwrap()["helm.sh/resource-policy"], "keep");
         assert_eq!(rendered.metadata.name, generated.metadata.name);
-        assert_eq!(rendered.data, generated.data, "run `make generate`");
+        let spec = |document| typed::<CustomResourceDefinition>(document).spec;
+        assert!(spec(rendered) == spec(generated), "{:?} differs: run `make generate`", rendered.metadata.name);
     }
     assert_eq!(render(json!({"crds": {"install": false}})).await.of_kind("CustomResourceDefinition").count(), 0);
 }

@@ -6,20 +6,45 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
+use serde_json::json;
 use teams_connector_operator::devenv::chart;
 use teams_connector_operator::devenv::control_plane::ControlPlane;
+use teams_connector_operator::devenv::environment::{Environment, Setup};
 use tokio::sync::OnceCell;
 
+/// The control plane with our CRDs.
 static CONTROL_PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
 static NAMESPACES: AtomicU32 = AtomicU32::new(0);
 
-/// The control plane that all tests of this binary share; it ends with the process.
+/// The control plane that all tests of this binary share, with the CRDs of the chart; it ends with the process.
 pub(crate) async fn control_plane() -> &'static ControlPlane {
-    CONTROL_PLANE
-        .get_or_init(|| async {
-            ControlPlane::start(&run_directory().join("control-plane"), &|_, _| ()).await.unwrap()
-        })
-        .await
+    CONTROL_PLANE.get_or_init(start_control_plane).await
+}
+
+async fn start_control_plane() -> ControlPlane {
+    let plane = ControlPlane::start(&run_directory().join("control-plane"), &|_, _| ()).await.unwrap();
+    let release = chart::render(plane.programs(), "default", &json!({})).await.unwrap();
+    release.apply_crds(&plane.admin().await.unwrap()).await.unwrap();
+    plane
+}
+
+/// A namespace of its own with a simulator and the chart; the operator is not started yet.
+pub(crate) async fn prepare(name: &str) -> Environment {
+    prepare_with(name, |_| ()).await
+}
+
+/// The same with changes of the set-up: flags of the simulator, proxies, values.
+pub(crate) async fn prepare_with(name: &str, change: impl FnOnce(&mut Setup)) -> Environment {
+    let namespace = new_namespace(name).await;
+    let mut setup = Setup::new(&namespace, &run_directory().join(&namespace));
+    setup.simulator.extend(["--seed".to_owned(), seed().to_string()]);
+    change(&mut setup);
+    Environment::prepare(control_plane().await, setup).await.unwrap()
+}
+
+/// Seeds vary by run; `IT_SEED` replays one. A wait that fails names the seed.
+fn seed() -> u64 {
+    std::env::var("IT_SEED").map_or_else(|_| rand::random_range(1..1_000_000), |seed| seed.parse().unwrap())
 }
 
 /// Where this run keeps its logs; those of earlier runs are removed.

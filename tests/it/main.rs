@@ -3,6 +3,7 @@
 
 mod chart;
 mod control_plane;
+mod environment;
 mod harness;
 mod layering;
 mod proxy;

@@ -306,7 +306,8 @@ impl<'a> Gate<'a> {
             "crds": {"install": false},
             "endpoints": {
                 "gotoAuth": self.url("goto-auth")?,
-                "gotoAdmin": self.url("goto-admin")?,
+                // As in production: the Admin API has a path of its own below its host.
+                "gotoAdmin": format!("{}/admin/rest/v1", self.url("goto-admin")?),
                 "gotoApi": self.url("goto-api")?,
                 "entra": self.url("entra")?,
                 "graph": self.url("graph")?,

@@ -306,6 +306,7 @@ impl<'a> Gate<'a> {
             "crds": {"install": false},
             "endpoints": {
                 "gotoAuth": self.url("goto-auth")?,
+                // As in production: the Admin API has a path of its own below its host.
                 "gotoAdmin": format!("{}/admin/rest/v1", self.url("goto-admin")?),
                 "gotoApi": self.url("goto-api")?,
                 "entra": self.url("entra")?,

@@ -273,6 +273,7 @@ pub struct Permission {
 
 /// A user of the tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts that Microsoft states")]
 pub struct TeamsUser {
     /// Entra object id.
     pub id: EntraObjectId,

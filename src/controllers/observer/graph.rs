@@ -36,8 +36,8 @@ pub(super) async fn directory(reader: &Reader<'_>, old: &Snapshot, tenant: &mut 
 /// Numbers and voice state.
 pub(super) async fn voice(reader: &Reader<'_>, old: &Snapshot) -> Part {
     let graph = &reader.session.graph;
-    let numbers = graph.number_assignments(translate::number_assignment).await;
-    let voice = graph.user_configurations(|configuration| Some(translate::voice_state(configuration))).await;
+    let numbers = graph.number_assignments(|number| translate::number_assignment(&number)).await;
+    let voice = graph.user_configurations(|configuration| Some(translate::voice_state(&configuration))).await;
     let numbers = reader.list("number-assignments", &old.number_assignments, numbers);
     let voice = reader.list("user-configurations", &old.voice, voice);
     Box::new(move |snapshot| {

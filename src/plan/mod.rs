@@ -2,6 +2,7 @@
 
 pub mod acted;
 mod counters;
+mod decision;
 mod funnel;
 mod holding;
 mod licenses;

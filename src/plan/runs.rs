@@ -14,7 +14,7 @@ use super::records::Records;
 use super::subjects::{Finding, Subject};
 use super::user_plan::Step;
 use crate::api::{
-    ActionArgs, ActionExpected, NameRef, Reason, RunAction, RunFailure, RunOperation, RunState, RunType,
+    ActionArgs, ActionExpected, Managed, NameRef, Reason, RunAction, RunFailure, RunOperation, RunState, RunType,
     UserSyncRunSpec,
 };
 use crate::domain::{EntraObjectId, UserKey};
@@ -177,7 +177,10 @@ pub(super) fn verdicts(
 
 fn is_done(records: &Records<'_>, run: &KnownRun, action: &RunAction, subject: &Subject<'_>) -> bool {
     let same = |id: EntraObjectId| action.args.teams_user_id.as_deref() == Some(id.to_string().as_str());
-    let paired = subject.pair.is_some_and(|pair| pair.licensed && same(pair.teams_user) && records.is_ours(pair));
+    let paired = subject.pair.is_some_and(|pair| {
+        let ours = records.is_ours(pair) || subject.managed == Managed::Adopted;
+        pair.licensed && same(pair.teams_user) && ours
+    });
     let accepted = subject.last_change().is_some_and(|change| change.run == run.name);
     paired || (subject.pair.is_none() && accepted)
 }

@@ -184,13 +184,19 @@ impl Decision {
             Self::Resume(run) => match &run.waiting {
                 None | Some(Wait::OlderReading) => Next::At(now, ReadingKind::Outcome),
                 Some(Wait::Import | Wait::Objects) => {
-                    let since = records.open.map_or(now, |run| run.spec.created_at.0);
-                    Next::At(polling::look_again(since, now), ReadingKind::Account)
+                    Next::At(polling::look_again(awaited_since(records), now), ReadingKind::Account)
                 }
                 Some(Wait::Suspended | Wait::Gate(_) | Wait::Agreement) => Next::Interval,
             },
         }
     }
+}
+
+/// Since when an import is awaited: the start of the newest one, if it is younger than the run.
+fn awaited_since(records: &Records<'_>) -> Timestamp {
+    let created = records.open.map_or(records.now, |run| run.spec.created_at.0);
+    let imports = records.activity.map(|activity| activity.imports.as_slice()).unwrap_or_default();
+    imports.iter().map(|import| import.started_at).fold(created, Timestamp::max)
 }
 
 /// Whether the reading of the connector's users began before the last write.

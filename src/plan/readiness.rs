@@ -13,7 +13,7 @@ use super::subjects::{Finding, Subject};
 use super::user_plan::PlannedUser;
 use crate::api::conditions::{self, Draft};
 use crate::api::reasons::Shown;
-use crate::api::{PendingAction, Reason, RunState, UserStage, UserState};
+use crate::api::{PendingAction, Reason, UserStage, UserState};
 use crate::domain::UserKey;
 
 /// Whether the account that the policy names may be used.
@@ -31,7 +31,7 @@ pub(super) struct Outlook {
     pub applying: bool,
     /// Somebody is tried again.
     pub retrying: bool,
-    /// The last run failed and its users wait for the next try.
+    /// Too much of the last run failed; its users wait for the next try.
     pub failed: bool,
     /// Somebody waits for a push or a registration.
     pub verifying: bool,
@@ -53,9 +53,8 @@ impl Outlook {
         for user in users {
             outlook.add(user);
         }
-        let newest = runs::by_age(&records.observed.runs).last().and_then(|run| run.status.state);
-        let failed = newest == Some(RunState::Failed);
-        outlook.failed = failed && subjects.values().any(|subject| records.failed_before(subject));
+        let stopped = runs::by_age(&records.observed.runs).last().is_some_and(|run| runs::was_stopped(run));
+        outlook.failed = stopped && subjects.values().any(|subject| records.failed_before(subject));
         outlook
     }
 

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::observed::{KnownRun, KnownUser};
 use super::records::Records;
+use super::run_status::Tally;
 use super::subjects::{Finding, Subject};
 use super::user_plan::Step;
 use crate::api::{
@@ -62,6 +63,13 @@ pub fn is_open(run: &KnownRun) -> bool {
         None | Some(RunState::Running) => true,
         Some(RunState::Applied | RunState::PartiallyApplied | RunState::Failed | RunState::Superseded) => false,
     }
+}
+
+/// Whether so much of the run failed that the rest of it was not tried.
+pub(super) fn was_stopped(run: &KnownRun) -> bool {
+    let outcome = run.status.outcome.unwrap_or_default();
+    let tally = Tally { applied: outcome.applied, failed: outcome.failed, ..Tally::default() };
+    run.status.state == Some(RunState::Failed) && tally.is_over_limit()
 }
 
 /// When an import must have begun so that the connector knows every user of the open run; `None`: no run is open.

@@ -162,13 +162,27 @@ fn a_repeated_refusal_does_not_unready_a_policy() {
     cluster.world.push(cluster.now);
     cluster.read();
     cluster.pass();
-    assert_eq!(cluster.condition(RECONCILING), is("True", Reason::FailureLimitReached));
-    let before = cluster.condition(READY);
+    assert_eq!((cluster.condition(READY), cluster.condition(RECONCILING)), (is("True", Reason::InSync), None));
     cluster.wait(61);
     cluster.read();
     cluster.pass();
-    assert_eq!(cluster.runs.len(), 2);
-    assert_eq!(cluster.condition(READY).map(|it| it.0), before.map(|it| it.0));
+    assert_eq!(cluster.runs.len(), 3);
+    assert_eq!(cluster.condition(READY), is("True", Reason::ChangesPending));
+    assert_eq!(cluster.condition(RECONCILING), is("True", Reason::ChangesPending));
+}
+
+/// Too many failures: tried again with growing distance, Ready as it was.
+#[test]
+fn a_run_that_was_stopped_leaves_ready_as_it_was() {
+    let mut cluster = Cluster::of(10);
+    cluster.world.refuses = (0..10).map(|index| (key(index), Reason::Rejected)).collect();
+    let plan = cluster.pass();
+    cluster.between(&plan);
+    cluster.pass();
+    cluster.read();
+    cluster.pass();
+    assert_eq!(cluster.condition(READY), is("False", Reason::FailureLimitReached));
+    assert_eq!(cluster.condition(RECONCILING), is("True", Reason::FailureLimitReached));
 }
 
 #[test]

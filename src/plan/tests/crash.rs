@@ -133,14 +133,14 @@ fn losing_everything_ends_the_same_but_for_the_marks_that_the_connector_keeps() 
 
 #[test]
 fn a_failure_survives_a_restart_with_its_back_off() {
-    let mut cluster = start();
+    let mut cluster = Cluster::of(3);
     cluster.world.refuses.insert(key(0), Reason::Rejected);
     let plan = cluster.pass();
     cluster.between(&plan);
     cluster.pass();
     let failure = cluster.status.failure.clone();
     cluster.restart();
-    cluster.settle();
+    cluster.pass();
     assert!(failure.is_some());
     assert_eq!(cluster.status.failure, failure);
     assert_eq!((cluster.runs.len(), cluster.reason(0)), (1, Some(Reason::Rejected)));

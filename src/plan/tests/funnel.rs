@@ -40,8 +40,8 @@ funnel! {
         it.people[0].address = None;
     } => Blocked, Import, MissingEmail;
     who_has_no_counterpart_is_unmatched: |it| it.teams[0].upn_address = Some("x@y.example".parse().unwrap()) => Blocked, Match, NoMatch;
-    who_has_two_counterparts_is_ambiguous: |it| it.teams[1].upn_address.clone_from(&it.teams[0].upn_address.clone()) => Blocked, Match, AmbiguousMatch;
-    who_shares_an_address_is_a_duplicate: |it| it.people[1].address.clone_from(&it.people[0].address.clone()) => Blocked, Match, DuplicateEmail;
+    who_has_two_counterparts_is_ambiguous: |it| it.teams[1].upn_address = it.teams[0].upn_address.clone() => Blocked, Match, AmbiguousMatch;
+    who_shares_an_address_is_a_duplicate: |it| it.people[1].address = it.people[0].address.clone() => Blocked, Match, DuplicateEmail;
     a_disabled_account_is_named: |it| it.teams[0].enabled = false => Blocked, Preflight, AccountDisabled;
     a_guest_is_named: |it| it.teams[0].guest = true => Blocked, Preflight, GuestOrResourceAccount;
     a_resource_account_is_named: |it| it.voice[0].account = VoiceAccount::NotAPerson => Blocked, Preflight, GuestOrResourceAccount;

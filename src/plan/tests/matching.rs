@@ -58,7 +58,8 @@ fn the_mail_address_is_compared_when_it_is_chosen() {
 #[test]
 fn ambiguity_names_both_sides_and_guesses_nobody() {
     let mut cluster = Cluster::of(2);
-    cluster.world.people[1].address.clone_from(&cluster.world.people[0].address.clone());
+    let address = cluster.world.people[0].address.clone();
+    cluster.world.people[1].address = address;
     cluster.read();
     cluster.pass();
     assert_eq!((cluster.reason(0), cluster.reason(1)), (Some(Reason::DuplicateEmail), Some(Reason::DuplicateEmail)));

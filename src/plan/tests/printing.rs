@@ -16,7 +16,15 @@ fn demo() -> Cluster {
 
 #[test]
 fn a_first_plan_prints_its_run_and_its_users() {
-    insta::assert_snapshot!(demo().plan(), @"");
+    insta::assert_snapshot!(demo().plan(), @r"
+    run hq-53c3b86d-1: create
+      put 2000000000000000000 with a0000000-0000-4000-8000-000000000000
+      put 2000000000000000001 with a0000000-0000-4000-8000-000000000001
+    user 2000000000000000000: create, Pending at Apply: ChangesPending, managed Added
+    user 2000000000000000001: create, Pending at Apply: ChangesPending, managed Added
+    user 2000000000000000002: create, Blocked at Preflight: NoPhoneSystemLicense
+    user 2000000000000000003: create, Waiting at License: ConnectorLicenseExhausted
+    ");
 }
 
 #[test]
@@ -24,7 +32,10 @@ fn a_plan_that_waits_says_for_what() {
     let mut cluster = demo();
     cluster.pass();
     cluster.read();
-    insta::assert_snapshot!(cluster.plan(), @"");
+    insta::assert_snapshot!(cluster.plan(), @r"
+    run hq-53c3b86d-1: resume, 0 applied, 0 skipped, 0 failed, 2 to do
+      waits: a directory import that began after the newest user was first seen
+    ");
 }
 
 #[test]
@@ -33,7 +44,13 @@ fn a_plan_that_writes_names_every_write() {
     let plan = cluster.pass();
     cluster.world.candidates[1].secure_calling = true;
     cluster.between(&plan);
-    insta::assert_snapshot!(cluster.plan(), @"");
+    insta::assert_snapshot!(cluster.plan(), @r"
+    run hq-53c3b86d-1: resume, 0 applied, 1 skipped, 0 failed, 1 to do
+      skip 2000000000000000001: no longer called for: SecureCallingEnabled
+      put 2000000000000000000 with a0000000-0000-4000-8000-000000000000
+    user 2000000000000000001: spec and status, Blocked at Preflight: SecureCallingEnabled
+    user 2000000000000000003: spec and status, Pending at Apply: ChangesPending, managed Added
+    ");
 }
 
 #[test]
@@ -41,7 +58,9 @@ fn a_plan_that_ends_a_run_says_how() {
     let mut cluster = demo();
     cluster.pass();
     cluster.generation = 2;
-    insta::assert_snapshot!(cluster.plan(), @"");
+    insta::assert_snapshot!(cluster.plan(), @r"
+    run hq-53c3b86d-1: close as Superseded
+    ");
 }
 
 #[test]

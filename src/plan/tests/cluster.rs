@@ -318,6 +318,7 @@ pub(super) fn problem(reason: Reason) -> Problem {
 }
 
 /// A condition as the tests write it.
+#[expect(clippy::unnecessary_wraps, reason = "compared with what may be absent")]
 pub(super) fn is(status: &str, reason: Reason) -> Option<(String, String)> {
     Some((status.to_owned(), reason.as_str().to_owned()))
 }

@@ -7,10 +7,13 @@ use super::world::{World, at, key};
 use crate::api::{Managed, Reason, UserStage, UserState, UserSyncPolicyStatus, UserSyncRunStatus};
 use crate::domain::{EntraObjectId, UserKey};
 
+/// Pin, mark, state, stage and reason.
+type Standing = (Option<String>, Managed, Option<UserState>, Option<UserStage>, Option<String>);
+
 /// What must be the same whatever happened on the way.
 #[derive(Debug, PartialEq)]
 struct End {
-    users: BTreeMap<UserKey, (Option<String>, Managed, Option<UserState>, Option<UserStage>, Option<String>)>,
+    users: BTreeMap<UserKey, Standing>,
     pairs: BTreeMap<UserKey, (EntraObjectId, Option<String>)>,
 }
 

@@ -140,10 +140,10 @@ fn before_the_first_reading_a_new_policy_is_on_its_way() {
 #[test]
 fn a_vendor_that_named_a_time_is_asked_again_then() {
     let mut cluster = broken(|_| {});
-    let retry_at = Some(cluster.now + minutes(4));
-    let throttled = SourceFailure { retry_at, ..failure(Reason::RateLimited) };
+    let retry_at = cluster.now + minutes(4);
+    let throttled = SourceFailure { retry_at: Some(retry_at), ..failure(Reason::RateLimited) };
     cluster.snapshot.as_mut().unwrap().voice.failure = Some(throttled);
-    assert_eq!(cluster.plan().next, Next::At(retry_at.unwrap(), ReadingKind::Full));
+    assert_eq!(cluster.plan().next, Next::At(retry_at, ReadingKind::Full));
 }
 
 /// What an earlier problem said does not outlive it.

@@ -76,7 +76,7 @@ fn apply(world: &mut World, index: usize, quirk: Quirk) {
         Quirk::Disabled => world.teams[index].enabled = false,
         Quirk::NoPhoneSystem => world.teams[index].has_phone_system = false,
         Quirk::SecureCalling => {
-            world.candidates.iter_mut().filter(|it| it.key == key(index)).for_each(|it| it.secure_calling = true)
+            world.candidates.iter_mut().filter(|it| it.key == key(index)).for_each(|it| it.secure_calling = true);
         }
         Quirk::NoNumber => world.numbers[index].extension_id = None,
         Quirk::SharedExtension => {
@@ -270,6 +270,7 @@ proptest! {
 
 /// Stored objects that nobody would write like that.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "any may hold together with any other")]
 struct Stored {
     users: Vec<KnownUser>,
     runs: Vec<KnownRun>,
@@ -326,7 +327,7 @@ fn user() -> impl Strategy<Value = KnownUser> {
         Some(UserState::Waiting),
         Some(UserState::Retained),
     ]);
-    let stage = proptest::sample::select(vec![
+    let at_stage = proptest::sample::select(vec![
         None,
         Some(UserStage::Import),
         Some(UserStage::Apply),
@@ -335,7 +336,7 @@ fn user() -> impl Strategy<Value = KnownUser> {
     ]);
     let pin = proptest::option::of(0_usize..8);
     let change = proptest::option::of((0_usize..4, -2000_i64..20));
-    (0_usize..9, pin, managed, state, stage, reason(), change, -99_i64..5).prop_map(
+    (0_usize..9, pin, managed, state, at_stage, reason(), change, -99_i64..5).prop_map(
         |(index, pin, managed, state, stage, reason, change, first_seen)| KnownUser {
             generation: 3,
             spec: TeamsConnectorUserSpec {

@@ -7,6 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::observed::{KnownRun, KnownUser, ObservedPolicy};
 use super::runs::{self, Held};
 use super::snapshot::{Activity, ConnectorUser};
+use super::subjects::{Finding, Subject};
 use crate::api::{Reason, RunAction};
 use crate::domain::{EntraObjectId, UserKey};
 
@@ -107,6 +108,12 @@ impl<'a> Records<'a> {
         let newest =
             || self.held.values().map(|held| held.since).max().map(|since| super::polling::retry_after(since, 1));
         if self.held.is_empty() { None } else { stored.or_else(newest) }
+    }
+
+    /// Whether a write for the user failed and nothing came of it yet.
+    pub(super) fn failed_before(&self, subject: &Subject<'_>) -> bool {
+        let failed = self.held(&subject.key).is_some() || self.refused(&subject.key).is_some();
+        failed && subject.pair.is_none() && subject.finding != Finding::Gone
     }
 
     /// Whether the writes may go out as far as the policy and the account are concerned.

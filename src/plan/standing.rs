@@ -37,8 +37,8 @@ pub(super) struct Stand {
 
 impl Stand {
     /// Not ready, with the reason's own message.
-    pub(super) fn new(state: UserState, stage: UserStage, reason: Reason) -> Self {
-        Self { state, stage, reason, message: None, ready: false }
+    pub(super) fn new(state: UserState, at: UserStage, reason: Reason) -> Self {
+        Self { state, stage: at, reason, message: None, ready: false }
     }
 
     /// The status with this standing.

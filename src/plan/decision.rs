@@ -1,6 +1,6 @@
 //! What is done about runs: one is created, resumed or closed; at most one is open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -14,7 +14,7 @@ use super::runs::{self, Verdict};
 use super::snapshot::JobState;
 use super::subjects::{Finding, Subject};
 use super::user_plan::{ClosedRun, NewRun, ResumedRun, RunPlan, Step};
-use crate::api::{Counters, Managed, RunAction, RunState, RunSummary, RunType, UserSyncRunSpec};
+use crate::api::{Counters, Managed, RunAction, RunState, RunSummary, RunType, UserSyncRunSpec, UserSyncRunStatus};
 use crate::domain::UserKey;
 
 /// What is done about runs, before the counters are known.
@@ -22,7 +22,7 @@ pub(super) enum Decision {
     None,
     Create(String, UserSyncRunSpec),
     Resume(ResumedRun),
-    Close(String, Tally, Ending),
+    Close(String, UserSyncRunStatus, Tally, Ending),
 }
 
 struct Decider<'d, 'a> {
@@ -56,22 +56,24 @@ impl Decider<'_, '_> {
         };
         let verdicts = runs::verdicts(records, run, subjects);
         let tally = tally(&verdicts);
+        let status = without_done(run, &verdicts);
         if run.spec.policy_generation != records.observed.generation {
-            return Decision::Close(run.name.clone(), tally, Ending::Superseded);
+            return Decision::Close(run.name.clone(), status, tally, Ending::Superseded);
         }
         match tally.ending() {
-            Some(ending) => Decision::Close(run.name.clone(), tally, ending),
-            None => Decision::Resume(self.resume(run, verdicts, tally, subjects)),
+            Some(ending) => Decision::Close(run.name.clone(), status, tally, ending),
+            None => Decision::Resume(self.resume(run, status, verdicts, subjects)),
         }
     }
 
     fn resume(
         &self,
         run: &KnownRun,
+        status: UserSyncRunStatus,
         verdicts: Vec<(UserKey, Verdict)>,
-        tally: Tally,
         subjects: &BTreeMap<UserKey, Subject<'_>>,
     ) -> ResumedRun {
+        let tally = tally(&verdicts);
         let mut skipped = Vec::new();
         let mut todo = Vec::new();
         for (key, verdict) in verdicts {
@@ -85,7 +87,7 @@ impl Decider<'_, '_> {
         let steps: Vec<Step> = todo.into_iter().filter(|step| is_marked(subjects.get(&step.user), step)).collect();
         let waiting = self.waiting(nothing, steps.is_empty());
         let steps = if waiting.is_some() { Vec::new() } else { steps };
-        ResumedRun { name: run.name.clone(), steps, waiting, skipped, tally, status: run.status.clone() }
+        ResumedRun { name: run.name.clone(), steps, waiting, skipped, tally, status }
     }
 
     fn waiting(&self, nothing: bool, unmarked: bool) -> Option<Wait> {
@@ -139,8 +141,7 @@ impl Decision {
                 RunPlan::Create(NewRun { name, spec, status })
             }
             Self::Resume(run) => RunPlan::Resume(run),
-            Self::Close(name, tally, ending) => {
-                let before = records.open.map(|run| run.status.clone()).unwrap_or_default();
+            Self::Close(name, before, tally, ending) => {
                 RunPlan::Close(ClosedRun { name, status: run_status::closed(&before, tally, ending, records.now) })
             }
         }
@@ -202,6 +203,15 @@ fn awaited_since(records: &Records<'_>) -> Timestamp {
 /// Whether the reading of the connector's users began before the last write.
 fn is_older_reading(records: &Records<'_>, reading: &Reading<'_>) -> bool {
     records.observed.last_write.is_some_and(|written| reading.pairs_read_at.is_none_or(|at| at < written))
+}
+
+/// The status of the run without the failures of users who went through after all.
+fn without_done(run: &KnownRun, verdicts: &[(UserKey, Verdict)]) -> UserSyncRunStatus {
+    let done = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Done).map(|(key, _)| key.as_str());
+    let done: HashSet<&str> = done.collect();
+    let mut status = run.status.clone();
+    status.failures.retain(|failure| !done.contains(failure.user.as_str()));
+    status
 }
 
 fn tally(verdicts: &[(UserKey, Verdict)]) -> Tally {

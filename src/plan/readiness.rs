@@ -136,18 +136,22 @@ fn ready(outlook: Outlook, waiting: Option<&(Reason, String)>, was_ready: bool) 
 
 /// The push belongs to the account, but its sign-in is what the policy's users wait for.
 fn push_sign_in(records: &Records<'_>, outlook: Outlook) -> Option<Problem> {
-    let activity = records.activity?;
-    let state = records.observed.snapshot?.push_authorization.current()?.state;
-    let needed = match state {
-        PushAuthorizationState::NotRequested | PushAuthorizationState::Pending | PushAuthorizationState::Expired => {
-            true
-        }
-        PushAuthorizationState::NotRequired | PushAuthorizationState::Granted => false,
-    };
-    let running = activity.pushes.iter().any(|push| push.state == JobState::Open);
     let reason = Reason::AwaitingPushSignIn;
-    let waits = outlook.verifying && needed && !running && activity.push_changes_since.is_some();
-    waits.then(|| Problem { reason, message: reason.message() })
+    let stored = conditions::find(&records.observed.status.conditions, conditions::ACTION_REQUIRED);
+    let waited = stored.is_some_and(|condition| condition.reason == reason.as_str());
+    let authorization = records.observed.snapshot.and_then(|snapshot| snapshot.push_authorization.known());
+    let needed = match authorization.map(|authorization| authorization.state) {
+        Some(
+            PushAuthorizationState::NotRequested | PushAuthorizationState::Pending | PushAuthorizationState::Expired,
+        ) => true,
+        Some(PushAuthorizationState::NotRequired | PushAuthorizationState::Granted) => false,
+        None => waited,
+    };
+    let has_changes = records.activity.map_or(waited, |activity| {
+        let running = activity.pushes.iter().any(|push| push.state == JobState::Open);
+        !running && activity.push_changes_since.is_some()
+    });
+    (outlook.verifying && needed && has_changes).then(|| Problem { reason, message: reason.message() })
 }
 
 /// What a human must do about a problem; `None` when nobody in particular is waited for.

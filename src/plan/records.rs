@@ -24,7 +24,7 @@ pub(super) struct Records<'a> {
     pub open: Option<&'a KnownRun>,
     /// Whether `requestedAt` asks for something new.
     pub requested: bool,
-    /// Imports and pushes, if they could be read.
+    /// Imports and pushes, as last known: what has happened does not become untrue while it cannot be read.
     pub activity: Option<&'a Activity>,
     actions: HashMap<&'a str, &'a RunAction>,
     newest_run: HashMap<&'a str, &'a KnownRun>,
@@ -56,7 +56,7 @@ impl<'a> Records<'a> {
             users,
             open,
             requested: requested && observed.requested_at.is_some(),
-            activity: observed.snapshot.and_then(|snapshot| snapshot.activity.current()),
+            activity: observed.snapshot.and_then(|snapshot| snapshot.activity.known()),
             first,
         }
     }
@@ -107,7 +107,7 @@ impl<'a> Records<'a> {
         let stored = self.observed.status.failure.as_ref().map(|failure| failure.next_attempt_time.0);
         let newest =
             || self.held.values().map(|held| held.since).max().map(|since| super::polling::retry_after(since, 1));
-        if self.held.is_empty() { None } else { stored.or_else(newest) }
+        stored.or_else(newest)
     }
 
     /// Whether a write for the user failed and nothing came of it yet.

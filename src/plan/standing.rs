@@ -193,9 +193,7 @@ fn last_change(records: &Records<'_>, subject: &Subject<'_>) -> Option<LastChang
     let stored = subject.last_change();
     let ours = subject.pair.filter(|pair| subject.managed == Managed::Added && records.is_ours(pair));
     let found = ours.zip(records.newest_run(&subject.key)).map(|(pair, run)| (pair.updated_at, run));
-    let newer = found.filter(|(at, run)| {
-        stored.is_none_or(|it| it.run != run.name && it.at.0 < run.spec.created_at.0) && *at >= run.spec.created_at.0
-    });
+    let newer = found.filter(|(_, run)| stored.is_none_or(|it| it.run != run.name && it.at.0 < run.spec.created_at.0));
     let noted = newer.map(|(at, run)| LastChange { run: run.name.clone(), action: RunOperation::Put, at: Time(at) });
     noted.or_else(|| stored.cloned())
 }

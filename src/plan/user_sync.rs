@@ -97,7 +97,7 @@ fn managed(subject: &Subject<'_>, has_run: bool) -> Managed {
 fn failure(records: &Records<'_>, decision: &Decision, subjects: &BTreeMap<UserKey, Subject<'_>>) -> Option<Failure> {
     let stored = records.observed.status.failure.as_ref();
     match decision {
-        Decision::Close(_, Tally { failed: 1.., .. }, _) => Some(polling::failed_again(stored, records.now)),
+        Decision::Close(_, _, Tally { failed: 1.., .. }, _) => Some(polling::failed_again(stored, records.now)),
         _ if subjects.values().any(|subject| records.failed_before(subject)) => stored.cloned(),
         _ => None,
     }

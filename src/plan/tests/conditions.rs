@@ -202,3 +202,18 @@ fn a_tally_ends_a_run_as_its_parts_say() {
         assert_eq!(tally.ending(), ending, "{tally}");
     }
 }
+
+/// A source that cannot be read does not take back what a human was asked for.
+#[test]
+fn a_pending_sign_in_stays_while_the_account_cannot_be_read() {
+    let mut cluster = Cluster::of(1);
+    cluster.world.sign_in = PushAuthorizationState::Pending;
+    cluster.read();
+    let mut cluster = before_push(cluster);
+    let before = cluster.status.clone();
+    let snapshot = cluster.snapshot.as_mut().unwrap();
+    snapshot.activity = crate::plan::snapshot::Source::default();
+    snapshot.push_authorization = crate::plan::snapshot::Source::default();
+    cluster.pass();
+    assert_eq!(cluster.status, before);
+}

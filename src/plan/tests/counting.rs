@@ -150,3 +150,17 @@ fn a_closed_gate_does_not_change_the_counters() {
     cluster.gate = Some(problem(Reason::AwaitingConsent));
     assert_eq!(cluster.plan().counters, open);
 }
+
+/// Somebody about whom nothing is concluded keeps the promised license.
+#[test]
+fn a_user_who_is_not_found_once_keeps_the_license() {
+    let mut world = World::of(2);
+    world.entitlement.licenses_total = 1;
+    let mut cluster = Cluster::new(world);
+    cluster.read();
+    cluster.pass();
+    cluster.world.remove_person(0);
+    cluster.read();
+    cluster.pass();
+    assert_eq!([cluster.state(0), cluster.state(1)], [Some(UserState::Pending), Some(UserState::Waiting)]);
+}

@@ -148,3 +148,21 @@ fn a_failure_survives_a_restart_with_its_back_off() {
     assert_eq!(cluster.status.failure, failure);
     assert_eq!((cluster.runs.len(), cluster.reason(0)), (1, Some(Reason::Rejected)));
 }
+
+/// The run alone keeps whoever failed out for a minute.
+#[test]
+fn a_lost_back_off_starts_anew() {
+    let mut cluster = Cluster::of(3);
+    cluster.world.refuses.insert(key(0), Reason::Rejected);
+    let plan = cluster.pass();
+    cluster.between(&plan);
+    cluster.pass();
+    cluster.status = UserSyncPolicyStatus::default();
+    cluster.read();
+    cluster.pass();
+    assert_eq!(cluster.runs.len(), 1);
+    cluster.wait(60);
+    cluster.read();
+    cluster.pass();
+    assert_eq!(cluster.runs.len(), 2);
+}

@@ -188,3 +188,17 @@ fn an_action_for_a_user_who_is_not_found_waits_for_the_second_reading() {
     assert!(cluster.users.is_empty() && cluster.puts.is_empty());
     assert_eq!(cluster.run_states(), [Some(crate::api::RunState::Superseded)]);
 }
+
+/// R5, for the pair: a listing that lost it does not decide alone.
+#[test]
+fn a_retained_pair_that_vanished_is_given_up_after_two_readings() {
+    let mut cluster = Cluster::connected(1);
+    cluster.world.remove_person(0);
+    cluster.read_twice();
+    cluster.pass();
+    cluster.world.remove_pair(0);
+    cluster.read();
+    assert!(cluster.pass().is_empty());
+    cluster.read();
+    assert_eq!(cluster.pass().obsolete, [key(0)]);
+}

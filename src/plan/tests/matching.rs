@@ -105,3 +105,31 @@ fn the_time_of_a_pair_starts_with_the_match() {
     cluster.pass();
     assert!(cluster.user(0).spec.first_seen > unmatched);
 }
+
+/// R9: a pin holds before anything is in the connector.
+#[test]
+fn a_pin_without_pair_keeps_its_microsoft_user() {
+    let mut cluster = Cluster::of(1);
+    cluster.gate = Some(super::cluster::problem(Reason::AccountNotReady));
+    cluster.pass();
+    cluster.world.people[0].address = Some("renamed@contoso.example".parse().unwrap());
+    cluster.world.add_person(1);
+    cluster.world.people[1].address = Some("p0@contoso.example".parse().unwrap());
+    cluster.read();
+    cluster.pass();
+    assert_eq!((cluster.reason(0), cluster.reason(1)), (Some(Reason::ChangesPending), Some(Reason::TeamsUserTaken)));
+}
+
+/// R9: a pair of ours keeps its Microsoft user though the object is lost.
+#[test]
+fn a_pair_of_ours_keeps_its_microsoft_user() {
+    let mut cluster = Cluster::connected(1);
+    cluster.world.people[0].address = Some("renamed@contoso.example".parse().unwrap());
+    cluster.world.add_person(1);
+    cluster.world.people[1].address = Some("p0@contoso.example".parse().unwrap());
+    cluster.users.clear();
+    cluster.read_twice();
+    cluster.pass();
+    assert_eq!((cluster.reason(1), &cluster.user(1).spec.teams_user_id), (Some(Reason::TeamsUserTaken), &None));
+    assert_eq!(cluster.user(0).spec.teams_user_id, Some(teams_id(0).to_string()));
+}

@@ -1,5 +1,6 @@
 //! Tests of the plan of a policy, by subject; `world` is a tiny pure world and `cluster` a tiny pure executor.
 
+mod arbitrary;
 mod cluster;
 mod conditions;
 mod counting;

@@ -156,7 +156,7 @@ fn nobody_is_written_whose_mark_is_not_stored() {
     cluster.users.remove(&key(0));
     let run = resumed(&cluster);
     assert_eq!(run.steps.iter().map(|step| &step.user).collect::<Vec<_>>(), [&key(1)]);
-    cluster.users.clear();
+    cluster.users.get_mut(&key(1)).unwrap().spec.managed = crate::api::Managed::None;
     assert_eq!(resumed(&cluster).waiting, Some(Wait::Objects));
 }
 
@@ -198,6 +198,7 @@ fn a_failure_that_went_through_after_all_is_done() {
     cluster.settle();
     assert_eq!(cluster.run_states(), [Some(RunState::Applied)]);
     assert_eq!(cluster.puts, [key(1), key(2)]);
+    assert!(cluster.run().status.failures.is_empty());
 }
 
 /// Read-after-write lag: accepted, not listed yet.
@@ -236,8 +237,27 @@ fn licenses_in_use_that_are_not_listed_yet_are_not_counted_twice() {
     }
     let pairs = std::mem::take(&mut cluster.world.pairs);
     cluster.read();
-    assert_eq!(resumed(&cluster).steps.len(), 2);
+    let run = resumed(&cluster);
+    assert_eq!((run.steps.len(), run.tally.applied, run.skipped.len()), (2, 2, 0));
+    cluster.world.entitlement.licenses_in_use = 0;
+    cluster.world.add_person(4);
+    cluster.read();
+    assert_eq!(cluster.plan().user(&key(4)).unwrap().status.state, Some(UserState::Waiting));
+    cluster.world.entitlement.licenses_in_use = 2;
     cluster.world.pairs = pairs;
     cluster.read();
     assert_eq!(resumed(&cluster).steps.len(), 2);
+}
+
+#[test]
+fn a_refused_user_is_not_tried_again_in_the_same_run() {
+    let mut cluster = ready_run(3);
+    let refused = StepResult::Failed { reason: Reason::Rejected, message: "no".to_owned() };
+    let acted = after(&cluster.plan(), &ActOutcome { results: vec![(key(0), refused)] }, cluster.now);
+    let name = cluster.run().name.clone();
+    cluster.runs.get_mut(&name).unwrap().status = acted.run.unwrap().status;
+    cluster.read();
+    let run = resumed(&cluster);
+    assert_eq!((run.tally.failed, run.skipped.len()), (1, 0));
+    assert_eq!(run.steps.iter().map(|step| &step.user).collect::<Vec<_>>(), [&key(1), &key(2)]);
 }

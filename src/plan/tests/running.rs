@@ -194,6 +194,11 @@ fn a_request_tries_again_at_once() {
     cluster.read();
     assert!(matches!(cluster.pass().run, RunPlan::Create(_)));
     assert_eq!(cluster.status.last_handled_reconcile_at.as_deref(), Some("again"));
+    let retry_at = cluster.status.failure.as_ref().unwrap().next_attempt_time.0;
+    cluster.between(&cluster.plan());
+    cluster.pass();
+    assert!(cluster.now < retry_at);
+    assert_eq!(cluster.run_states(), [Some(RunState::PartiallyApplied), Some(RunState::Applied)]);
 }
 
 /// Only who failed waits; a newcomer does not.

@@ -93,6 +93,8 @@ fn whoever_failed_is_tried_again_when_the_back_off_is_over() {
     cluster.settle();
     cluster.now = retry_at - minutes(1);
     assert_eq!(cluster.plan().next, Next::At(retry_at, ReadingKind::Account));
+    cluster.gate = Some(problem(Reason::AwaitingConsent));
+    assert_eq!(cluster.plan().next, Next::Interval);
 }
 
 #[test]

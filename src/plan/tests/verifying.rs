@@ -185,3 +185,21 @@ fn the_last_change_is_found_again_after_a_lost_note() {
     assert_eq!((found.run, found.at), (change.run, change.at));
     assert_eq!(cluster.state(0), Some(UserState::Connected));
 }
+
+/// What has happened does not become untrue while it cannot be read.
+#[test]
+fn an_unreadable_activity_changes_no_standing() {
+    let mut cluster = accepted();
+    cluster.world.push(cluster.now);
+    cluster.world.pair(0).registration = RegistrationState::Failed;
+    cluster.now += minutes(16);
+    cluster.read();
+    cluster.pass();
+    assert_eq!(cluster.reason(0), Some(Reason::RegistrationFailed));
+    let activity = &mut cluster.snapshot.as_mut().unwrap().activity;
+    let (reason, cause) = (Reason::ConnectorUnreachable, "no answer".to_owned());
+    activity.failure = Some(crate::plan::snapshot::SourceFailure { reason, cause, retry_at: None });
+    assert!(cluster.plan().is_empty());
+    cluster.snapshot.as_mut().unwrap().activity.value = None;
+    assert!(cluster.plan().is_empty());
+}

@@ -11,7 +11,7 @@ use kube::{Client, ResourceExt};
 use super::expectations::Expectations;
 use super::observer::Observers;
 use super::session::Sessions;
-use crate::api::{PAUSED, TeamsConnectorAccount, TeamsConnectorUser, UserSyncPolicy, UserSyncRun};
+use crate::api::{PAUSED, REQUESTED_AT, TeamsConnectorAccount, TeamsConnectorUser, UserSyncPolicy, UserSyncRun};
 use crate::clock::Clock;
 use crate::runtime::lanes::Lanes;
 use crate::runtime::metrics::Metrics;
@@ -59,6 +59,8 @@ pub struct Context {
     pub expectations: Expectations,
     /// When each policy last wrote to the connector.
     pub last_writes: LastWrites,
+    /// Values of `requestedAt` for which a reading was ordered.
+    pub requests: Requested,
 }
 
 impl Context {
@@ -124,6 +126,29 @@ impl Context {
 /// Whether the annotation `paused` stops the object.
 pub fn is_paused(object: &impl ResourceExt) -> bool {
     object.annotations().get(PAUSED).is_some_and(|value| value == "true")
+}
+
+/// The last value of `requestedAt` of each object, by uid, for which a reading was ordered: one reading for each value, however
+/// long it takes until the value counts as handled.
+#[derive(Clone, Debug, Default)]
+pub struct Requested(Arc<Mutex<HashMap<String, String>>>);
+
+impl Requested {
+    /// Whether the object carries a value that no reading was ordered for; it is remembered.
+    pub fn is_new(&self, object: &impl ResourceExt) -> bool {
+        let Some(value) = object.annotations().get(REQUESTED_AT) else { return false };
+        let uid = object.uid().unwrap_or_default();
+        self.lock().insert(uid, value.clone()).as_ref() != Some(value)
+    }
+
+    /// The object is gone.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// When each policy last wrote to the connector, by uid. Lost with the process without harm: the next reading is newer anyway.

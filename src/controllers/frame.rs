@@ -18,6 +18,8 @@ use crate::runtime::lanes::Lane;
 const DEADLINE: Duration = Duration::from_secs(150);
 /// How soon a pass that found no permit comes back.
 const NO_PERMIT: SignedDuration = SignedDuration::from_secs(2);
+/// How long, in real time, a pass waits at most for a store that is behind.
+const STORE_BEHIND: Duration = Duration::from_secs(2);
 
 /// Failed passes in a row, by uid. Lost with the process: passes that fail on the API server are cheap to repeat.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +51,7 @@ impl Frame<'_> {
     pub(super) async fn run<K: ResourceExt>(
         &self,
         object: &K,
-        pass: impl Future<Output = Result<(), PassError>>,
+        pass: impl Future<Output = Result<Passed, PassError>>,
         wake_at: impl Fn(Timestamp),
     ) -> Action {
         let uid = object.uid().unwrap_or_default();
@@ -60,7 +62,8 @@ impl Frame<'_> {
         let began = Instant::now();
         let result = contained(pass).await;
         let name = match &result {
-            Ok(()) => "success",
+            Ok(Passed::Done) => "success",
+            Ok(Passed::PutOff) => "put_off",
             Err(error) if error.is_object_gone() => "gone",
             Err(PassError::Panicked) => "panic",
             Err(_) => "error",
@@ -68,6 +71,8 @@ impl Frame<'_> {
         self.ctx.metrics.pass(self.kind, name, began.elapsed());
         match result {
             Err(error) if !error.is_object_gone() => self.failed(object, &uid, &error, wake_at),
+            // The store's event wakes the object; this is for the event that never comes, as after a deletion.
+            Ok(Passed::PutOff) => return Action::requeue(STORE_BEHIND),
             _ => self.failures.clear(&uid),
         }
         Action::await_change()
@@ -85,7 +90,16 @@ impl Frame<'_> {
     }
 }
 
-async fn contained(pass: impl Future<Output = Result<(), PassError>>) -> Result<(), PassError> {
+/// How a pass ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passed {
+    /// To its end.
+    Done,
+    /// Not begun: a store does not show yet what an earlier pass wrote.
+    PutOff,
+}
+
+async fn contained<T>(pass: impl Future<Output = Result<T, PassError>>) -> Result<T, PassError> {
     let guarded = AssertUnwindSafe(tokio::time::timeout(DEADLINE, pass)).catch_unwind();
     match guarded.await {
         Ok(Ok(result)) => result,
@@ -125,7 +139,7 @@ mod tests {
     /// T55: a panic inside a pass is an error like another.
     #[tokio::test]
     async fn a_panic_inside_a_pass_is_contained() {
-        let result = contained(async { panic!("planted") }).await;
+        let result = contained::<()>(async { panic!("planted") }).await;
         assert!(matches!(result, Err(PassError::Panicked)));
     }
 }

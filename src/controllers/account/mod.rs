@@ -14,7 +14,7 @@ use kube::{Api, ResourceExt};
 use super::context::Context;
 use super::error::PassError;
 use super::expectations::version;
-use super::frame::{Failures, Frame};
+use super::frame::{Failures, Frame, Passed};
 use super::{finalizer, publish, start};
 use crate::api::{REQUESTED_AT, TeamsConnectorAccount};
 use crate::plan::account as plan;
@@ -55,25 +55,27 @@ fn asked(account: &TeamsConnectorAccount) -> bool {
     account.annotations().get(REQUESTED_AT).is_some_and(|value| Some(value) != handled)
 }
 
-async fn pass(account: &Arc<TeamsConnectorAccount>, ctx: &Arc<Context>) -> Result<(), PassError> {
+async fn pass(account: &Arc<TeamsConnectorAccount>, ctx: &Arc<Context>) -> Result<Passed, PassError> {
     let api: Api<TeamsConnectorAccount> = Api::namespaced(ctx.client.clone(), &account.namespace().unwrap_or_default());
     let uid = account.uid().unwrap_or_default();
     let busy = ctx.clock.busy();
     if account.metadata.deletion_timestamp.is_some() {
-        return delete(&api, account, ctx, &uid).await;
+        return delete(&api, account, ctx, &uid).await.map(|()| Passed::Done);
     }
     if !finalizer::is_set(account.as_ref()) {
-        return finalizer::add(&api, account.as_ref()).await;
+        return finalizer::add(&api, account.as_ref()).await.map(|()| Passed::Done);
     }
     if !ctx.expectations.seen(&uid, KIND, |_| version(account.as_ref())) {
-        return Ok(());
+        return Ok(Passed::PutOff);
     }
     let now = ctx.clock.now();
     let observed = observe(account, ctx);
-    if !observed.facts.suspended {
+    if observed.facts.suspended {
+        ctx.observers.forget(&uid);
+    } else {
         let waker = Arc::clone(ctx);
         ctx.observers.ensure(account, move |account| waker.wake_all(account));
-        if asked(account) {
+        if asked(account) && ctx.requests.is_new(account.as_ref()) {
             ctx.observers.request(&uid, now, ReadingKind::Full);
         }
     }
@@ -96,7 +98,7 @@ async fn pass(account: &Arc<TeamsConnectorAccount>, ctx: &Arc<Context>) -> Resul
     if plan.push_finished_at.is_some() {
         ctx.observers.request(&uid, outcome_at(&observed, ctx.clock.now()), ReadingKind::Outcome);
     }
-    Ok(())
+    Ok(Passed::Done)
 }
 
 /// A finished push is looked at at once; not again and again while the connector cannot be read.
@@ -117,6 +119,7 @@ async fn delete(
     uid: &str,
 ) -> Result<(), PassError> {
     ctx.observers.forget(uid);
+    ctx.requests.forget(uid);
     finalizer::remove(api, account.as_ref()).await?;
     ctx.wake_policies(account);
     Ok(())

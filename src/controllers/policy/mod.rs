@@ -9,13 +9,14 @@ use std::convert::Infallible;
 use std::str::FromStr as _;
 use std::sync::Arc;
 
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
 
 use super::context::Context;
 use super::error::PassError;
-use super::frame::{Failures, Frame};
+use super::frame::{Failures, Frame, Passed};
 use super::{finalizer, publish, start};
 use crate::api::{REQUESTED_AT, UserSyncPolicy};
 use crate::domain::OrganizationId;
@@ -28,6 +29,8 @@ use objects::Objects;
 use observe::{Observed, observe};
 
 const KIND: &str = "UserSyncPolicy";
+/// How soon a write that was not answered is looked for.
+const UNANSWERED: SignedDuration = SignedDuration::from_secs(5);
 
 /// One pass; errors end in the frame.
 pub(super) async fn reconcile(
@@ -59,18 +62,18 @@ fn asked(policy: &UserSyncPolicy) -> bool {
     policy.annotations().get(REQUESTED_AT).is_some_and(|value| Some(value) != handled)
 }
 
-async fn pass(policy: &Arc<UserSyncPolicy>, ctx: &Arc<Context>) -> Result<(), PassError> {
+async fn pass(policy: &Arc<UserSyncPolicy>, ctx: &Arc<Context>) -> Result<Passed, PassError> {
     let api: Api<UserSyncPolicy> = Api::namespaced(ctx.client.clone(), &policy.namespace().unwrap_or_default());
     let busy = ctx.clock.busy();
     let objects = Objects::new(policy, ctx);
     if policy.metadata.deletion_timestamp.is_some() {
-        return delete(&api, policy, ctx, &objects).await;
+        return delete(&api, policy, ctx, &objects).await.map(|()| Passed::Done);
     }
     if !finalizer::is_set(policy.as_ref()) {
-        return finalizer::add(&api, policy.as_ref()).await;
+        return finalizer::add(&api, policy.as_ref()).await.map(|()| Passed::Done);
     }
     if !objects.caught_up() {
-        return Ok(());
+        return Ok(Passed::PutOff);
     }
     let observed = observe(policy, ctx);
     let view = observed.view();
@@ -97,7 +100,10 @@ async fn pass(policy: &Arc<UserSyncPolicy>, ctx: &Arc<Context>) -> Result<(), Pa
         publish::transitions(ctx, policy.as_ref(), &observed.status.conditions, &status.conditions).await;
     }
     schedule(ctx, &observed, &plan, acted.next);
-    Ok(())
+    if outcome.results.len() < plan.steps().len() {
+        look_again(ctx, &observed);
+    }
+    Ok(Passed::Done)
 }
 
 async fn act(plan: &UserPlan, observed: &Observed, ctx: &Context) -> ActOutcome {
@@ -123,12 +129,19 @@ fn schedule(ctx: &Context, observed: &Observed, plan: &UserPlan, next: Next) {
     }
     let account = account.uid().unwrap_or_default();
     let now = ctx.clock.now();
-    if asked(&observed.policy) {
+    if asked(&observed.policy) && ctx.requests.is_new(observed.policy.as_ref()) {
         ctx.observers.request(&account, now, ReadingKind::Full);
     }
     if let Next::At(at, kind) = next {
         ctx.observers.request(&account, at, kind);
     }
+}
+
+/// A write without an answer may have had its effect: only a reading tells, and the run goes on after it.
+fn look_again(ctx: &Context, observed: &Observed) {
+    let Some(account) = observed.account.as_ref().and_then(|account| account.uid()) else { return };
+    let at = ctx.clock.now().checked_add(UNANSWERED).unwrap_or(Timestamp::MAX);
+    ctx.observers.request(&account, at, ReadingKind::Outcome);
 }
 
 /// Orphan: nobody is disconnected. Runs and users go first, then the finalizer.
@@ -139,6 +152,7 @@ async fn delete(
     objects: &Objects<'_>,
 ) -> Result<(), PassError> {
     ctx.last_writes.forget(objects.uid());
+    ctx.requests.forget(objects.uid());
     if objects.remove_all().await? {
         finalizer::remove(api, policy.as_ref()).await?;
     }

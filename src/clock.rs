@@ -96,7 +96,7 @@ async fn sleep_real(at: Timestamp) {
             return;
         }
         let left = Duration::try_from(left).unwrap_or_default();
-        tokio::time::sleep(left.min(Duration::from_secs(60))).await;
+        tokio::time::sleep(left.min(Duration::from_mins(1))).await;
     }
 }
 
@@ -107,7 +107,7 @@ mod simulated {
     //! One task holds one long poll. While the process works it asks only to be told of a change (`known`); once it is idle
     //! it also says until when it sleeps (`after`), which is what allows the simulator to jump there.
 
-    use std::collections::BTreeMap;
+    use std::collections::BTreeSet;
     use std::sync::{Arc, Mutex, PoisonError};
     use std::time::{Duration, Instant};
 
@@ -139,7 +139,7 @@ mod simulated {
     #[derive(Debug, Default)]
     struct State {
         busy: usize,
-        sleepers: BTreeMap<(Timestamp, u64), ()>,
+        sleepers: BTreeSet<(Timestamp, u64)>,
         next_id: u64,
     }
 
@@ -163,7 +163,7 @@ mod simulated {
 
         fn wanted(&self) -> (bool, Option<Timestamp>) {
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            (state.busy > 0, state.sleepers.keys().next().map(|(at, _)| *at))
+            (state.busy > 0, state.sleepers.first().map(|(at, _)| *at))
         }
 
         async fn ask(&self, query: &[(&str, String)]) -> anyhow::Result<Reading> {
@@ -223,7 +223,7 @@ mod simulated {
             let key = shared.with_state(|state| {
                 state.next_id += 1;
                 let key = (at, state.next_id);
-                state.sleepers.insert(key, ());
+                state.sleepers.insert(key);
                 key
             });
             Self { shared, key }

@@ -197,6 +197,7 @@ impl Reason {
         let info = self.info();
         match info.actor {
             Some(actor) => format!("{} {actor}: {}", info.cause, info.next),
+            None if info.next == "Nothing." => info.cause.to_owned(),
             None => format!("{} {}", info.cause, info.next),
         }
     }

@@ -10,6 +10,7 @@ use serde_json::json;
 use teams_connector_operator::sim::clock::Mode;
 use teams_connector_operator::sim::world::{GenerateOptions, Humans, World};
 use teams_connector_operator::sim::{Sim, SimConfig};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Debug, Parser)]
 #[command(name = "teams-connector-sim", version, about)]
@@ -81,7 +82,11 @@ async fn main() -> anyhow::Result<()> {
     let directory = arguments.state_dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     let sim = Sim::start(config(&arguments)?).await?;
     announce(&sim, &directory)?;
-    tokio::signal::ctrl_c().await.context("waiting for the end")?;
+    let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("waiting for SIGINT")?,
+    }
     drop(sim);
     Ok(())
 }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use teams_connector_operator::api::{all_crds, crd_yaml};
 
 /// Writes one file for each kind, or all of them to standard output.
-pub fn write(dir: Option<&Path>) -> anyhow::Result<()> {
+pub(super) fn write(dir: Option<&Path>) -> anyhow::Result<()> {
     for crd in all_crds()? {
         let text = crd_yaml(&crd)?;
         match dir {

@@ -10,7 +10,7 @@ use teams_connector_operator::settings::Settings;
 
 /// A command of the operator.
 #[derive(Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Runs the operator until it is told to stop.
     Run(Box<Settings>),
     /// Writes the CustomResourceDefinitions, one file each.
@@ -25,7 +25,7 @@ pub enum Command {
 ///
 /// # Errors
 /// Whatever keeps the command from its end, as one clear line.
-pub fn execute(command: Command) -> anyhow::Result<()> {
+pub(crate) fn execute(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(settings) => run::run(*settings),
         Command::Crds { dir } => crds::write(dir.as_deref()),

@@ -23,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// Runs until SIGTERM or SIGINT, then lets the running passes finish.
-pub fn run(settings: Settings) -> anyhow::Result<()> {
+pub(super) fn run(settings: Settings) -> anyhow::Result<()> {
     telemetry::start(settings.log_format, &settings.log)?;
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()

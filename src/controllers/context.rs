@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::runtime::lanes::Lanes;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::timers::Timers;
+use crate::runtime::watches::Filled;
 
 /// The stores of one scope: one namespace, or all of them.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct Stores {
     pub runs: Store<UserSyncRun>,
     /// Users.
     pub users: Store<TeamsConnectorUser>,
+    /// Whether each of them is filled.
+    pub filled: Vec<Filled>,
 }
 
 /// What every pass shares.

@@ -18,7 +18,7 @@ use super::{account, policy};
 use crate::api::{TeamsConnectorAccount, TeamsConnectorUser, UserSyncPolicy, UserSyncRun};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::server::Health;
-use crate::runtime::watches::watch;
+use crate::runtime::watches::{Filled, watch};
 
 /// Stores of a scope together with the streams that fill them and trigger passes.
 pub struct Scope {
@@ -42,13 +42,15 @@ impl Scope {
     /// controller, and as what wakes the other one; shared streams lose deletions.
     pub fn open(client: &Client, namespace: Option<&str>, metrics: &Metrics) -> Self {
         let opener = Opener { client, namespace, metrics };
-        let (account_store, accounts) = opener.watch("accounts");
-        let (policy_store, policies) = opener.watch("policies");
-        let (run_store, runs) = opener.watch("runs");
-        let (user_store, users) = opener.watch("users");
-        let (_, accounts_again) = opener.watch("accounts-for-policies");
-        let (_, policies_again) = opener.watch("policies-for-accounts");
-        let stores = Stores { accounts: account_store, policies: policy_store, runs: run_store, users: user_store };
+        let (account_store, accounts, accounts_filled) = opener.watch("accounts");
+        let (policy_store, policies, policies_filled) = opener.watch("policies");
+        let (run_store, runs, runs_filled) = opener.watch("runs");
+        let (user_store, users, users_filled) = opener.watch("users");
+        let (_, accounts_again, _) = opener.watch("accounts-for-policies");
+        let (_, policies_again, _) = opener.watch("policies-for-accounts");
+        let filled = vec![accounts_filled, policies_filled, runs_filled, users_filled];
+        let stores =
+            Stores { accounts: account_store, policies: policy_store, runs: run_store, users: user_store, filled };
         Self { stores, accounts, accounts_again, policies, policies_again, runs, users }
     }
 
@@ -65,7 +67,7 @@ struct Opener<'a> {
 }
 
 impl Opener<'_> {
-    fn watch<K>(&self, name: &'static str) -> (Store<K>, Trigger<K>)
+    fn watch<K>(&self, name: &'static str) -> (Store<K>, Trigger<K>, Filled)
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -80,7 +82,8 @@ impl Opener<'_> {
             None => Api::all(self.client.clone()),
         };
         let (store, writer) = reflector::store();
-        (store, watch(api, writer, name, self.metrics.clone()).boxed())
+        let (stream, filled) = watch(api, writer, name, self.metrics.clone());
+        (store, stream.boxed(), filled)
     }
 }
 
@@ -88,22 +91,21 @@ impl Opener<'_> {
 pub async fn wait_for_kinds(client: &Client, namespaces: &[String]) {
     let namespace = namespaces.first().map(String::as_str);
     let mut pause = 1;
-    while !served(client, namespace).await {
-        tracing::warn!(
-            "the kinds of teamsconnector.dev are not served yet, or may not be listed: install the chart's CRDs and roles"
-        );
+    while let Err(error) = served(client, namespace).await {
+        let hint = "the kinds of teamsconnector.dev cannot be listed yet: install the chart's CRDs and roles";
+        tracing::warn!(%error, namespace, hint);
         tokio::time::sleep(std::time::Duration::from_secs(pause)).await;
         pause = (pause * 2).min(30);
     }
 }
 
-async fn served(client: &Client, namespace: Option<&str>) -> bool {
+async fn served(client: &Client, namespace: Option<&str>) -> Result<(), kube::Error> {
     let one = kube::api::ListParams::default().limit(1);
     let api: Api<TeamsConnectorUser> = match namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     };
-    api.list_metadata(&one).await.is_ok()
+    api.list(&one).await.map(drop)
 }
 
 /// The streams of objects whose time has come.
@@ -179,13 +181,10 @@ pub(super) async fn all_ready(stores: &[Stores]) {
 }
 
 async fn ready(stores: &Stores) {
-    let Stores { accounts, policies, runs, users } = stores;
-    let _ = tokio::join!(
-        accounts.wait_until_ready(),
-        policies.wait_until_ready(),
-        runs.wait_until_ready(),
-        users.wait_until_ready()
-    );
+    for filled in &stores.filled {
+        // The sender goes with the process only.
+        let _ = filled.clone().wait_for(|filled| *filled).await;
+    }
 }
 
 /// The stream of woken objects for each scope. A controller knows only the objects of its own namespace and passes over others.

@@ -1,7 +1,5 @@
 //! What follows from having acted: status of the run and of its users, back-off, and when to look again.
 
-use std::collections::HashMap;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
@@ -129,10 +127,8 @@ fn add(before: Tally, results: &[(UserKey, StepResult)]) -> Tally {
     tally
 }
 
-/// The failures of the run, without those of users who went through after all, at most 100.
+/// The failures of the run, at most 100.
 fn failures(before: &[RunFailure], results: &[(UserKey, StepResult)]) -> Vec<RunFailure> {
-    let newer: HashMap<&str, &StepResult> = results.iter().map(|(key, result)| (key.as_str(), result)).collect();
-    let kept = before.iter().filter(|failure| !newer.contains_key(failure.user.as_str())).cloned();
     let added = results.iter().filter_map(|(key, result)| match result {
         StepResult::Failed { reason, message } => Some(RunFailure {
             user: key.to_string(),
@@ -141,7 +137,7 @@ fn failures(before: &[RunFailure], results: &[(UserKey, StepResult)]) -> Vec<Run
         }),
         StepResult::Accepted | StepResult::Skipped(_) | StepResult::NotTried => None,
     });
-    kept.chain(added).take(MAX_FAILURES).collect()
+    before.iter().cloned().chain(added).take(MAX_FAILURES).collect()
 }
 
 fn user_after(user: &PlannedUser, result: &StepResult, run: &str, now: Timestamp) -> Option<PlannedUser> {

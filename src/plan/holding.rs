@@ -33,7 +33,7 @@ pub(super) fn unread(records: &Records<'_>, pbx: Option<OrganizationId>, gaps: O
     let known =
         conditions::is_true(stored, REFERENCES_RESOLVED) && conditions::find(stored, conditions::READY).is_some();
     let mut drafts = vec![Draft::yes(REFERENCES_RESOLVED, Reason::Succeeded)];
-    drafts.extend(sources(stored, gaps));
+    drafts.push(sources(stored, gaps));
     drafts.extend(kept(stored, &[IN_SYNC]));
     let stale = gaps.and_then(|gaps| gaps.first()).filter(|_| is_stale(records, pbx, stored));
     let pending = match stale {
@@ -70,14 +70,14 @@ fn suspended(observed: &ObservedPolicy<'_>) -> Option<Draft> {
 }
 
 /// Only this changes while a source is incomplete. Without any reading yet it stays as stored.
-fn sources(stored: &[Condition], gaps: Option<&[Gap]>) -> Option<Draft> {
+fn sources(stored: &[Condition], gaps: Option<&[Gap]>) -> Draft {
     let Some(gaps) = gaps else {
         let first = || Draft::unknown(SOURCES_COMPLETE, Reason::Progressing);
-        return Some(readiness::kept(stored, SOURCES_COMPLETE).unwrap_or_else(first));
+        return readiness::kept(stored, SOURCES_COMPLETE).unwrap_or_else(first);
     };
     let causes: Vec<String> = gaps.iter().map(|gap| format!("{}: {}", gap.source, gap.cause)).collect();
     let message = format!("{} {}", Reason::SourceIncomplete.message(), causes.join("; "));
-    Some(Draft::no(SOURCES_COMPLETE, Reason::SourceIncomplete).with_message(message))
+    Draft::no(SOURCES_COMPLETE, Reason::SourceIncomplete).with_message(message)
 }
 
 /// Whether the newest complete reading is older than three intervals; after a restart, whether the sources have been incomplete

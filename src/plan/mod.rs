@@ -3,6 +3,7 @@
 pub mod account;
 pub mod acted;
 mod counters;
+mod decision;
 mod funnel;
 mod holding;
 mod licenses;

@@ -1,35 +1,73 @@
 //! Conditions and pending actions of a policy whose reading is complete.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use super::observed::Problem;
 use super::records::Records;
+use super::runs;
 use super::snapshot::{JobState, PushAuthorizationState};
+use super::subjects::{Finding, Subject};
+use super::user_plan::PlannedUser;
 use crate::api::conditions::{self, Draft};
 use crate::api::reasons::Shown;
-use crate::api::{PendingAction, Reason};
+use crate::api::{PendingAction, Reason, UserStage, UserState};
+use crate::domain::UserKey;
 
 /// Whether the account that the policy names may be used.
-pub const REFERENCES_RESOLVED: &str = "ReferencesResolved";
+pub(super) const REFERENCES_RESOLVED: &str = "ReferencesResolved";
 /// Whether every source was read completely.
-pub const SOURCES_COMPLETE: &str = "SourcesComplete";
+pub(super) const SOURCES_COMPLETE: &str = "SourcesComplete";
 /// Whether every user that can be connected is connected.
-pub const IN_SYNC: &str = "InSync";
+pub(super) const IN_SYNC: &str = "InSync";
 
 /// What is outstanding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; any may hold together with any other")]
 pub(super) struct Outlook {
     /// Somebody is to be added for the first time.
     pub applying: bool,
     /// Somebody is tried again.
     pub retrying: bool,
-    /// The last run failed and its users wait for the next try.
+    /// Too much of the last run failed; its users wait for the next try.
     pub failed: bool,
     /// Somebody waits for a push or a registration.
     pub verifying: bool,
     /// Somebody differs from what was applied.
     pub drifted: bool,
+}
+
+impl Outlook {
+    /// What is outstanding for these users.
+    pub(super) fn of(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>, users: &[PlannedUser]) -> Self {
+        let mut outlook = Self::default();
+        for subject in subjects.values() {
+            match &subject.finding {
+                Finding::Admitted(attempt) if attempt.again => outlook.retrying = true,
+                Finding::Admitted(_) => outlook.applying = true,
+                _ => {}
+            }
+        }
+        for user in users {
+            outlook.add(user);
+        }
+        let stopped = runs::by_age(&records.observed.runs).last().is_some_and(|run| runs::was_stopped(run));
+        outlook.failed = stopped && subjects.values().any(|subject| records.failed_before(subject));
+        outlook
+    }
+
+    fn add(&mut self, user: &PlannedUser) {
+        let reason = user.status.reason.as_deref().and_then(Reason::parse);
+        match (user.status.state, user.status.stage, reason) {
+            (Some(UserState::Pending), Some(UserStage::Verify), Some(Reason::AwaitingPush)) => self.verifying = true,
+            (Some(UserState::Pending), Some(UserStage::Verify), _)
+            | (Some(UserState::Blocked), _, Some(Reason::Disconnected)) => self.drifted = true,
+            (Some(UserState::Connected), Some(stage), _) if stage != UserStage::Done => self.drifted = true,
+            _ => {}
+        }
+    }
 }
 
 /// The conditions of a policy, and what humans must do.
@@ -98,18 +136,22 @@ fn ready(outlook: Outlook, waiting: Option<&(Reason, String)>, was_ready: bool) 
 
 /// The push belongs to the account, but its sign-in is what the policy's users wait for.
 fn push_sign_in(records: &Records<'_>, outlook: Outlook) -> Option<Problem> {
-    let activity = records.activity?;
-    let state = records.observed.snapshot?.push_authorization.current()?.state;
-    let needed = match state {
-        PushAuthorizationState::NotRequested | PushAuthorizationState::Pending | PushAuthorizationState::Expired => {
-            true
-        }
-        PushAuthorizationState::NotRequired | PushAuthorizationState::Granted => false,
-    };
-    let running = activity.pushes.iter().any(|push| push.state == JobState::Open);
     let reason = Reason::AwaitingPushSignIn;
-    let waits = outlook.verifying && needed && !running && activity.push_changes_since.is_some();
-    waits.then(|| Problem { reason, message: reason.message() })
+    let stored = conditions::find(&records.observed.status.conditions, conditions::ACTION_REQUIRED);
+    let waited = stored.is_some_and(|condition| condition.reason == reason.as_str());
+    let authorization = records.observed.snapshot.and_then(|snapshot| snapshot.push_authorization.known());
+    let needed = match authorization.map(|authorization| authorization.state) {
+        Some(
+            PushAuthorizationState::NotRequested | PushAuthorizationState::Pending | PushAuthorizationState::Expired,
+        ) => true,
+        Some(PushAuthorizationState::NotRequired | PushAuthorizationState::Granted) => false,
+        None => waited,
+    };
+    let has_changes = records.activity.map_or(waited, |activity| {
+        let running = activity.pushes.iter().any(|push| push.state == JobState::Open);
+        !running && activity.push_changes_since.is_some()
+    });
+    (outlook.verifying && needed && has_changes).then(|| Problem { reason, message: reason.message() })
 }
 
 /// What a human must do about a problem; `None` when nobody in particular is waited for.

@@ -7,6 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::observed::{KnownRun, KnownUser, ObservedPolicy};
 use super::runs::{self, Held};
 use super::snapshot::{Activity, ConnectorUser};
+use super::subjects::{Finding, Subject};
 use crate::api::{Reason, RunAction};
 use crate::domain::{EntraObjectId, UserKey};
 
@@ -23,7 +24,7 @@ pub(super) struct Records<'a> {
     pub open: Option<&'a KnownRun>,
     /// Whether `requestedAt` asks for something new.
     pub requested: bool,
-    /// Imports and pushes, if they could be read.
+    /// Imports and pushes, as last known: what has happened does not become untrue while it cannot be read.
     pub activity: Option<&'a Activity>,
     actions: HashMap<&'a str, &'a RunAction>,
     newest_run: HashMap<&'a str, &'a KnownRun>,
@@ -55,7 +56,7 @@ impl<'a> Records<'a> {
             users,
             open,
             requested: requested && observed.requested_at.is_some(),
-            activity: observed.snapshot.and_then(|snapshot| snapshot.activity.current()),
+            activity: observed.snapshot.and_then(|snapshot| snapshot.activity.known()),
             first,
         }
     }
@@ -106,7 +107,13 @@ impl<'a> Records<'a> {
         let stored = self.observed.status.failure.as_ref().map(|failure| failure.next_attempt_time.0);
         let newest =
             || self.held.values().map(|held| held.since).max().map(|since| super::polling::retry_after(since, 1));
-        if self.held.is_empty() { None } else { stored.or_else(newest) }
+        stored.or_else(newest)
+    }
+
+    /// Whether a write for the user failed and nothing came of it yet.
+    pub(super) fn failed_before(&self, subject: &Subject<'_>) -> bool {
+        let failed = self.held(&subject.key).is_some() || self.refused(&subject.key).is_some();
+        failed && subject.pair.is_none() && subject.finding != Finding::Gone
     }
 
     /// Whether the writes may go out as far as the policy and the account are concerned.

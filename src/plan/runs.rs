@@ -11,10 +11,11 @@ use sha2::{Digest, Sha256};
 
 use super::observed::{KnownRun, KnownUser};
 use super::records::Records;
+use super::run_status::Tally;
 use super::subjects::{Finding, Subject};
 use super::user_plan::Step;
 use crate::api::{
-    ActionArgs, ActionExpected, NameRef, Reason, RunAction, RunFailure, RunOperation, RunState, RunType,
+    ActionArgs, ActionExpected, Managed, NameRef, Reason, RunAction, RunFailure, RunOperation, RunState, RunType,
     UserSyncRunSpec,
 };
 use crate::domain::{EntraObjectId, UserKey};
@@ -62,6 +63,13 @@ pub fn is_open(run: &KnownRun) -> bool {
         None | Some(RunState::Running) => true,
         Some(RunState::Applied | RunState::PartiallyApplied | RunState::Failed | RunState::Superseded) => false,
     }
+}
+
+/// Whether so much of the run failed that the rest of it was not tried.
+pub(super) fn was_stopped(run: &KnownRun) -> bool {
+    let outcome = run.status.outcome.unwrap_or_default();
+    let tally = Tally { applied: outcome.applied, failed: outcome.failed, ..Tally::default() };
+    run.status.state == Some(RunState::Failed) && tally.is_over_limit()
 }
 
 /// When an import must have begun so that the connector knows every user of the open run; `None`: no run is open.
@@ -177,7 +185,10 @@ pub(super) fn verdicts(
 
 fn is_done(records: &Records<'_>, run: &KnownRun, action: &RunAction, subject: &Subject<'_>) -> bool {
     let same = |id: EntraObjectId| action.args.teams_user_id.as_deref() == Some(id.to_string().as_str());
-    let paired = subject.pair.is_some_and(|pair| pair.licensed && same(pair.teams_user) && records.is_ours(pair));
+    let paired = subject.pair.is_some_and(|pair| {
+        let ours = records.is_ours(pair) || subject.managed == Managed::Adopted;
+        pair.licensed && same(pair.teams_user) && ours
+    });
     let accepted = subject.last_change().is_some_and(|change| change.run == run.name);
     paired || (subject.pair.is_none() && accepted)
 }

@@ -37,8 +37,8 @@ pub(super) struct Stand {
 
 impl Stand {
     /// Not ready, with the reason's own message.
-    pub(super) fn new(state: UserState, stage: UserStage, reason: Reason) -> Self {
-        Self { state, stage, reason, message: None, ready: false }
+    pub(super) fn new(state: UserState, at: UserStage, reason: Reason) -> Self {
+        Self { state, stage: at, reason, message: None, ready: false }
     }
 
     /// The status with this standing.
@@ -193,9 +193,7 @@ fn last_change(records: &Records<'_>, subject: &Subject<'_>) -> Option<LastChang
     let stored = subject.last_change();
     let ours = subject.pair.filter(|pair| subject.managed == Managed::Added && records.is_ours(pair));
     let found = ours.zip(records.newest_run(&subject.key)).map(|(pair, run)| (pair.updated_at, run));
-    let newer = found.filter(|(at, run)| {
-        stored.is_none_or(|it| it.run != run.name && it.at.0 < run.spec.created_at.0) && *at >= run.spec.created_at.0
-    });
+    let newer = found.filter(|(_, run)| stored.is_none_or(|it| it.run != run.name && it.at.0 < run.spec.created_at.0));
     let noted = newer.map(|(at, run)| LastChange { run: run.name.clone(), action: RunOperation::Put, at: Time(at) });
     noted.or_else(|| stored.cloned())
 }

@@ -10,7 +10,7 @@ use super::run_status::{Tally, Wait};
 use super::runs::MAX_ACTIONS;
 use crate::api::conditions::{self, Draft};
 use crate::api::{
-    BlockedReason, Counters, Failure, Managed, PendingAction, RunSummary, TeamsConnectorUserSpec,
+    BlockedReason, Counters, Failure, Managed, PendingAction, RunOperation, RunSummary, TeamsConnectorUserSpec,
     TeamsConnectorUserStatus, UserCounts, UserSyncRunSpec, UserSyncRunStatus,
 };
 use crate::domain::{E164, EntraObjectId, UserKey};
@@ -199,8 +199,7 @@ impl UserPlan {
         let mut found = self.check_users();
         found.extend(self.check_run());
         let adds_up = |it: &Counters| {
-            let outside = self.counts.map_or(0, |counts| counts.foreign);
-            it.licenses_available <= it.licenses_total && it.users_after_sync >= it.users_to_add.max(outside.min(1))
+            it.licenses_available <= it.licenses_total && it.users_after_sync + it.users_to_remove >= it.users_to_add
         };
         if self.counters.is_some_and(|counters| !adds_up(&counters)) || !self.counts.is_none_or(sums_up) {
             found.push(Violation::Counters);
@@ -281,7 +280,10 @@ impl fmt::Display for RunPlan {
                 writeln!(f, "run {}: create", run.name)?;
                 for action in &run.spec.actions {
                     let teams = action.args.teams_user_id.as_deref().unwrap_or("nobody");
-                    writeln!(f, "  {:?} {} with {teams}", action.op, action.user)?;
+                    let verb = match action.op {
+                        RunOperation::Put => "put",
+                    };
+                    writeln!(f, "  {verb} {} with {teams}", action.user)?;
                 }
                 Ok(())
             }

@@ -7,7 +7,7 @@ use super::reading::Reading;
 use super::records::Records;
 use super::snapshot::{Job, JobState};
 use super::subjects::Subject;
-use crate::api::{Reason, RegistrationState};
+use crate::api::{Reason, RegistrationState, UserStage, UserState};
 
 /// What was not read back; `None`: all three were.
 pub(super) fn missing(reading: &Reading<'_>, subject: &Subject<'_>, was_connected: bool) -> Option<Reason> {
@@ -30,6 +30,9 @@ pub(super) fn missing(reading: &Reading<'_>, subject: &Subject<'_>, was_connecte
 /// What is the matter with a user who is in the connector and was not read back yet: inside the window the push is waited for,
 /// after it the reason is what is missing.
 pub(super) fn awaited(records: &Records<'_>, subject: &Subject<'_>, missing: Reason) -> Reason {
+    if records.activity.is_none() {
+        return stored(subject).unwrap_or(Reason::AwaitingPush);
+    }
     let since = carried_since(subject);
     let finished = newest_push(records, JobState::Done).filter(|push| since.is_some_and(|at| push.started_at >= at));
     let Some(push) = finished else { return Reason::AwaitingPush };
@@ -39,6 +42,13 @@ pub(super) fn awaited(records: &Records<'_>, subject: &Subject<'_>, missing: Rea
     }
     let late = push.finished_at.is_some_and(|at| records.now.duration_since(at) >= READ_BACK_WINDOW);
     if late { missing } else { Reason::AwaitingPush }
+}
+
+/// What was the matter when it could be told.
+fn stored(subject: &Subject<'_>) -> Option<Reason> {
+    let status = &subject.known?.status;
+    let verifying = status.state == Some(UserState::Pending) && status.stage == Some(UserStage::Verify);
+    if verifying { status.reason.as_deref().and_then(Reason::parse) } else { None }
 }
 
 /// A push that began at this time or later carried the pair: the earlier of what we noted and what the connector says, for it

@@ -19,6 +19,8 @@ const SETTLE: Duration = Duration::from_millis(30);
 const SETTLE_AFTER_READING: Duration = Duration::from_millis(150);
 /// How long a client that was answered is believed to come back.
 const EXPECTED_BACK: Duration = Duration::from_secs(2);
+/// How long before the end of its former poll is noticed a client may have begun the next one.
+const OVERLAP: Duration = Duration::from_millis(500);
 /// How often a working client hears of time that flows.
 const FLOW: Duration = Duration::from_millis(20);
 /// How long a long poll is held at most when nothing happens.
@@ -102,6 +104,8 @@ struct State {
     next_poll: u64,
     /// Until when clients that were answered, or hung up, are expected to poll again.
     expected: Vec<Instant>,
+    /// When polls began beside others although nobody was expected: the client's former poll may not have ended yet.
+    early: Vec<Instant>,
     quiet_from: Instant,
 }
 
@@ -132,6 +136,24 @@ impl State {
 
     fn settle(&mut self, time: Duration) {
         self.quiet_from = self.quiet_from.max(Instant::now() + time);
+    }
+
+    /// A client's poll has ended: it will poll again, unless it hung up because it already does.
+    fn expect_back(&mut self, answered: bool) {
+        self.early.retain(|since| since.elapsed() < OVERLAP);
+        if !answered && self.early.pop().is_some() {
+            self.settle(SETTLE_AFTER_READING);
+        } else {
+            self.expected.push(Instant::now() + EXPECTED_BACK);
+        }
+    }
+
+    fn came_back(&mut self) {
+        if !self.expected.is_empty() {
+            self.expected.remove(0);
+        } else if self.polls.iter().any(|(_, wait)| !matches!(wait, Wait::Until(_))) {
+            self.early.push(Instant::now());
+        }
     }
 
     /// Until when it is not quiet; `Err` when only an event can end it.
@@ -175,6 +197,7 @@ impl Drop for InFlight<'_> {
 struct Poll<'a> {
     clock: &'a SimClock,
     id: u64,
+    answered: bool,
 }
 
 impl Drop for Poll<'_> {
@@ -183,7 +206,7 @@ impl Drop for Poll<'_> {
             let Some(at) = state.polls.iter().position(|(id, _)| *id == self.id) else { return };
             let (_, wait) = state.polls.swap_remove(at);
             if !matches!(wait, Wait::Until(_)) {
-                state.expected.push(Instant::now() + EXPECTED_BACK);
+                state.expect_back(self.answered);
             }
             state.settle(SETTLE);
         });
@@ -202,6 +225,7 @@ impl SimClock {
             polls: Vec::new(),
             next_poll: 0,
             expected: Vec::new(),
+            early: Vec::new(),
             quiet_from: Instant::now(),
         };
         Self { state: Mutex::new(state), changed: watch::Sender::new(()), turn: tokio::sync::Mutex::default() }
@@ -240,7 +264,7 @@ impl SimClock {
     /// One long poll.
     pub async fn poll(&self, wait: Wait) -> Reading {
         let mut changed = self.changed.subscribe();
-        let poll = self.register(wait);
+        let mut poll = self.register(wait);
         let asked = self.lock().mode;
         let held = Instant::now();
         loop {
@@ -251,7 +275,7 @@ impl SimClock {
                 (state.reading(), pause(&state, wait, same_mode.then(|| held.elapsed())))
             };
             let Some(pause) = pause else {
-                drop(poll);
+                poll.answered = true;
                 return reading;
             };
             let _woken = tokio::time::timeout(pause, changed.changed()).await;
@@ -334,13 +358,13 @@ impl SimClock {
     fn register(&self, wait: Wait) -> Poll<'_> {
         let id = self.change(|state| {
             state.next_poll += 1;
-            if !matches!(wait, Wait::Until(_)) && !state.expected.is_empty() {
-                state.expected.remove(0);
+            if !matches!(wait, Wait::Until(_)) {
+                state.came_back();
             }
             state.polls.push((state.next_poll, wait));
             state.next_poll
         });
-        Poll { clock: self, id }
+        Poll { clock: self, id, answered: false }
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {

@@ -88,7 +88,7 @@ fn time(params: &Params, name: &str) -> Result<Option<Timestamp>, Problem> {
 }
 
 async fn endpoints(State(sim): State<SimState>) -> Response {
-    ok(&json!({"control": sim.control_url()}))
+    ok(&sim.endpoints())
 }
 
 async fn read_clock(State(sim): State<SimState>, uri: Uri) -> Answer {

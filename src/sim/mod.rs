@@ -65,7 +65,7 @@ pub struct Shared {
     pub rate: RateLimit,
     /// Number of tokens issued.
     pub tokens_issued: AtomicU64,
-    control_url: OnceLock<String>,
+    endpoints: OnceLock<Endpoints>,
 }
 
 impl Deref for SimState {
@@ -88,7 +88,7 @@ impl SimState {
             hostile: Hostile::new(config.seed, config.calm),
             rate: RateLimit::new(config.requests_per_second),
             tokens_issued: AtomicU64::new(0),
-            control_url: OnceLock::new(),
+            endpoints: OnceLock::new(),
         }))
     }
 
@@ -101,7 +101,7 @@ impl SimState {
     /// Base URL of the control port, such as `http://127.0.0.1:4000`: links for humans are `{control_url}/links/{token}`.
     #[must_use]
     pub fn control_url(&self) -> &str {
-        self.control_url.get().map_or("", String::as_str)
+        self.endpoints.get().map_or("", |endpoints| endpoints.control.as_str())
     }
 
     /// The world as it is now: everything whose time has come has happened.
@@ -121,9 +121,15 @@ impl SimState {
         humans::next_automatic(&self.world(), self.now())
     }
 
-    fn set_control_url(&self, url: String) {
-        // The port is bound once; a second value cannot occur.
-        let _already_set = self.control_url.set(url);
+    /// Where everything is served.
+    #[must_use]
+    pub fn endpoints(&self) -> Option<&Endpoints> {
+        self.endpoints.get()
+    }
+
+    fn set_endpoints(&self, endpoints: Endpoints) {
+        // The ports are bound once; a second value cannot occur.
+        let _already_set = self.endpoints.set(endpoints);
     }
 }
 

@@ -117,11 +117,11 @@ impl Sim {
         }
         let control = bind("control", Ipv4Addr::LOCALHOST.into(), config.port_base, Api::ALL.len())?;
         let control_url = url("http", &control, "control")?;
-        state.set_control_url(control_url.clone());
+        let endpoints = endpoints(urls, control_url);
+        state.set_endpoints(endpoints.clone());
         tasks.push(serve_control(&state, control, &handle)?);
         let jumping = state.clone();
         tasks.push(tokio::spawn(async move { jumping.clock.jump(&|| jumping.next_human()).await }));
-        let endpoints = endpoints(urls, control_url);
         Ok(Self { state, endpoints, ca_pem: identity.ca_pem, seed: config.seed, handle, tasks })
     }
 

@@ -34,7 +34,9 @@ pub(super) async fn reconcile(
     start::all_ready(&ctx.stores).await;
     let frame = Frame { kind: KIND, ctx: &ctx, failures: &failures, lane: lane(&account) };
     let reference = ObjectRef::from_obj(account.as_ref());
-    Ok(frame.run(account.as_ref(), pass(&account, &ctx), |at| ctx.accounts.wake_at(reference.clone(), at)).await)
+    Ok(frame
+        .run(account.as_ref(), Box::pin(pass(&account, &ctx)), |at| ctx.accounts.wake_at(reference.clone(), at))
+        .await)
 }
 
 fn lane(account: &TeamsConnectorAccount) -> Lane {

@@ -17,11 +17,11 @@ pub(super) async fn read(reader: &Reader<'_>, kind: ReadingKind, old: &Snapshot,
     let domains = connector.domains().await;
     let activity = activity::read(connector, reader.began).await;
     let authorization = connector.push_authorization().await.map(translate::push_authorization);
-    let record = reader.single("account-record", &old.record, record);
+    let record = reader.single("accountRecord", &old.record, record);
     let consents = reader.list("consents", &old.consents, consents.map(|all| all.map(translate::consent)));
     let domains = reader.list("domains", &old.domains, domains.map(|all| all.map(translate::domain)));
-    let activity = reader.source("connector-activity", &old.activity, activity);
-    let authorization = reader.single("push-authorization", &old.push_authorization, authorization);
+    let activity = reader.source("importsAndPushes", &old.activity, activity);
+    let authorization = reader.single("pushAuthorization", &old.push_authorization, authorization);
     let mut readings = BTreeMap::new();
     for pbx in pbxs {
         let before = old.pbxs.get(pbx).cloned().unwrap_or_default();
@@ -42,16 +42,16 @@ async fn pbx_reading(reader: &Reader<'_>, kind: ReadingKind, old: PbxReading, pb
     let service = present(connector.services(pbx).await).map(|service| service.as_ref().map(translate::service));
     let verification = present(connector.latest_verification(pbx).await).map(|last| last.map(translate::verification));
     let mut reading = PbxReading {
-        service: reader.single("service", &old.service, service),
-        verification: reader.single("verification", &old.verification, verification),
+        service: reader.single("services", &old.service, service),
+        verification: reader.single("verifications", &old.verification, verification),
         ..old
     };
     if kind != ReadingKind::Account {
         let entitlement =
             present(connector.entitlement(pbx).await).map(|bought| bought.as_ref().map(translate::entitlement));
-        reading.entitlement = reader.single("entitlement", &reading.entitlement, entitlement);
+        reading.entitlement = reader.single("entitlements", &reading.entitlement, entitlement);
         let users = connector.users(pbx, |user| Some(translate::connector_user(user))).await;
-        reading.users = reader.list("connector-users", &reading.users, users);
+        reading.users = reader.list("connectorUsers", &reading.users, users);
     }
     if kind == ReadingKind::Full {
         let candidates = connector.candidates(pbx, |candidate| Some(translate::candidate(candidate))).await;

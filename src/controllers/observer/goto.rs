@@ -41,11 +41,11 @@ pub(super) async fn read(reader: &Reader<'_>, old: &Snapshot) -> Part {
         missing_scopes: missing_scopes(&facts).unwrap_or_default().iter().map(|scope| scope.name.to_owned()).collect(),
         super_admin,
     });
-    let access = reader.source("goto-access", &old.goto_access, access.map_err(|error| source_failure(&error)));
-    let users = reader.list("goto-users", &old.goto_users, users);
+    let access = reader.source("gotoAccess", &old.goto_access, access.map_err(|error| source_failure(&error)));
+    let users = reader.list("gotoUsers", &old.goto_users, users);
     let lines = reader.list("lines", &old.lines, lines);
     let extensions = reader.list("extensions", &old.extensions, extensions);
-    let numbers = reader.list("numbers", &old.numbers, numbers);
+    let numbers = reader.list("telephoneNumbers", &old.numbers, numbers);
     Box::new(move |snapshot| {
         snapshot.goto_access = access;
         snapshot.goto_users = users;

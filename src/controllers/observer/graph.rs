@@ -22,10 +22,10 @@ pub(super) async fn directory(reader: &Reader<'_>, old: &Snapshot, tenant: &mut 
     });
     let users = tenant.read(graph, &reader.session.app_id, reader.began).await;
     let skus = graph.subscribed_skus().await;
-    let permissions = reader.source("graph-permissions", &old.graph_permissions, permissions);
-    let users = reader.source("teams-users", &old.teams_users, users.map_err(|error| incomplete(&error)));
+    let permissions = reader.source("permissions", &old.graph_permissions, permissions);
+    let users = reader.source("teamsUsers", &old.teams_users, users.map_err(|error| incomplete(&error)));
     let seats = skus.map(|skus| translate::seats(skus.items())).map_err(|error| incomplete(&error));
-    let seats = reader.source("microsoft-licenses", &old.seats, seats);
+    let seats = reader.source("seats", &old.seats, seats);
     Box::new(move |snapshot| {
         snapshot.graph_permissions = permissions;
         snapshot.teams_users = users;
@@ -36,10 +36,10 @@ pub(super) async fn directory(reader: &Reader<'_>, old: &Snapshot, tenant: &mut 
 /// Numbers and voice state.
 pub(super) async fn voice(reader: &Reader<'_>, old: &Snapshot) -> Part {
     let graph = &reader.session.graph;
-    let numbers = graph.number_assignments(translate::number_assignment).await;
-    let voice = graph.user_configurations(|configuration| Some(translate::voice_state(configuration))).await;
-    let numbers = reader.list("number-assignments", &old.number_assignments, numbers);
-    let voice = reader.list("user-configurations", &old.voice, voice);
+    let numbers = graph.number_assignments(|number| translate::number_assignment(&number)).await;
+    let voice = graph.user_configurations(|configuration| Some(translate::voice_state(&configuration))).await;
+    let numbers = reader.list("numberAssignments", &old.number_assignments, numbers);
+    let voice = reader.list("voice", &old.voice, voice);
     Box::new(move |snapshot| {
         snapshot.number_assignments = numbers;
         snapshot.voice = voice;

@@ -86,10 +86,10 @@ impl Observers {
             return;
         }
         let (sender, receiver) = watch::channel(Arc::clone(account));
-        let (publisher, latest) = watch::channel(Reading::default());
+        let (published_to, latest) = watch::channel(Reading::default());
         let requests = Arc::new(Requests::default());
         requests.add(task::first_reading_at(account, self.0.clock.now()), ReadingKind::Full);
-        let task = task::Task::new(self, receiver, publisher, Arc::clone(&requests));
+        let task = task::Task::new(self, receiver, published_to, Arc::clone(&requests));
         let task = tokio::spawn(task.run(published)).abort_handle();
         tasks.insert(uid, Observer { account: sender, requests, latest, task });
     }

@@ -78,7 +78,7 @@ impl Task {
                 ReadingKind::Full => "full",
             });
             let began = self.clock.now();
-            self.read(&account, kind, began).await;
+            Box::pin(self.read(&account, kind, began)).await;
             if kind == ReadingKind::Full {
                 regular = self.next_regular(&account, began);
             }

@@ -91,7 +91,7 @@ pub(super) fn seats(skus: &[graph::SubscribedSku]) -> plan::Seats {
 }
 
 /// `None`: a number that is not in E.164 form cannot be one of the PBX.
-pub(super) fn number_assignment(number: graph::NumberAssignment) -> Option<plan::TeamsNumber> {
+pub(super) fn number_assignment(number: &graph::NumberAssignment) -> Option<plan::TeamsNumber> {
     let kind = match number.number_type.as_str() {
         "directRouting" => plan::TeamsNumberKind::DirectRouting,
         _ => plan::TeamsNumberKind::Other,
@@ -104,7 +104,7 @@ pub(super) fn number_assignment(number: graph::NumberAssignment) -> Option<plan:
     })
 }
 
-pub(super) fn voice_state(configuration: graph::UserConfiguration) -> plan::VoiceState {
+pub(super) fn voice_state(configuration: &graph::UserConfiguration) -> plan::VoiceState {
     let account = match configuration.account_type.as_deref() {
         Some("user") => plan::VoiceAccount::User,
         Some("resourceAccount" | "guest" | "ineligibleUser") => plan::VoiceAccount::NotAPerson,

@@ -16,7 +16,7 @@ use crate::plan::acted::{self, ActOutcome, StepResult};
 use crate::plan::user_plan::{Step, UserPlan};
 
 /// A pass acts so long, then reports and goes on in the next one.
-const ACTING: Duration = Duration::from_secs(60);
+const ACTING: Duration = Duration::from_mins(1);
 
 /// What a batch leaves to be decided.
 enum Batch {

@@ -38,7 +38,9 @@ pub(super) async fn reconcile(
     start::all_ready(&ctx.stores).await;
     let frame = Frame { kind: KIND, ctx: &ctx, failures: &failures, lane: lane(&policy) };
     let reference = ObjectRef::from_obj(policy.as_ref());
-    Ok(frame.run(policy.as_ref(), pass(&policy, &ctx), |at| ctx.policies.wake_at(reference.clone(), at)).await)
+    Ok(frame
+        .run(policy.as_ref(), Box::pin(pass(&policy, &ctx)), |at| ctx.policies.wake_at(reference.clone(), at))
+        .await)
 }
 
 fn lane(policy: &UserSyncPolicy) -> Lane {

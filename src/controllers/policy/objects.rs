@@ -125,7 +125,7 @@ impl<'a> Objects<'a> {
         let name = self.name(key);
         let mut object = TeamsConnectorUser::new(&name, spec);
         object.labels_mut().insert(POLICY_LABEL.to_owned(), self.policy.name_any());
-        object.meta_mut().uid = observed.user(&name).and_then(|known| known.uid());
+        object.meta_mut().uid = observed.user(&name).and_then(ResourceExt::uid);
         object
     }
 

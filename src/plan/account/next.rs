@@ -11,6 +11,7 @@ use super::{report, sources};
 use crate::api::conditions::{Draft, find};
 use crate::api::{PendingAction, Reason, Shown};
 use crate::plan::observed::{Next, ReadingKind};
+use crate::plan::snapshot::SourceLine;
 use crate::plan::snapshot::VerificationState;
 
 /// A machine is asked again this soon.
@@ -130,7 +131,7 @@ fn back_off(view: &View) -> Option<Look> {
 
 /// A vendor that asked for patience is asked again when it said.
 fn sources(view: &View) -> Vec<Look> {
-    let retry = |line: &sources::Line| Some((line.failure?.retry_at?.max(view.now + SOON), line.kind));
+    let retry = |line: &SourceLine| Some((line.failure?.retry_at?.max(view.now + SOON), line.kind));
     sources::lines(view).iter().filter_map(retry).collect()
 }
 

@@ -4,80 +4,18 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::finding::problem;
 use super::graph;
-use super::view::{Pbx, View};
+use super::view::View;
 use crate::api::conditions::{Draft, find};
 use crate::api::{Reason, SourceStatus};
-use crate::plan::observed::{Problem, ReadingKind};
-use crate::plan::snapshot::{PbxReading, Source, SourceFailure};
+use crate::plan::observed::Problem;
+use crate::plan::snapshot::{SourceFailure, SourceLine};
 
 /// Condition: the newest reading of every source was complete.
 pub const SOURCES_COMPLETE: &str = "SourcesComplete";
 
-/// One source, in short.
-pub(super) struct Line<'a> {
-    pub(super) name: &'static str,
-    /// The smallest reading that contains it.
-    pub(super) kind: ReadingKind,
-    items: usize,
-    known: bool,
-    read_at: Option<Timestamp>,
-    pub(super) failure: Option<&'a SourceFailure>,
-}
-
-impl Line<'_> {
-    fn is_complete(&self) -> bool {
-        self.known && self.failure.is_none()
-    }
-}
-
-fn line<'a, T>(name: &'static str, kind: ReadingKind, source: &'a Source<T>, count: fn(&T) -> usize) -> Line<'a> {
-    Line {
-        name,
-        kind,
-        items: source.known().map_or(0, count),
-        known: source.known().is_some(),
-        read_at: source.read_at,
-        failure: source.failure.as_ref(),
-    }
-}
-
-/// All sources; what belongs to one PBX is summed up.
-pub(super) fn lines<'a>(view: &View<'a>) -> Vec<Line<'a>> {
-    use ReadingKind::{Account, Full, Outcome};
-    let snapshot = view.snapshot;
-    let mut lines = vec![
-        line("gotoAccess", Full, &snapshot.goto_access, |_| 1),
-        line("gotoUsers", Full, &snapshot.goto_users, Vec::len),
-        line("lines", Full, &snapshot.lines, Vec::len),
-        line("extensions", Full, &snapshot.extensions, Vec::len),
-        line("telephoneNumbers", Full, &snapshot.numbers, Vec::len),
-        line("permissions", Full, &snapshot.graph_permissions, Vec::len),
-        line("teamsUsers", Full, &snapshot.teams_users, Vec::len),
-        line("seats", Outcome, &snapshot.seats, |_| 1),
-        line("numberAssignments", Outcome, &snapshot.number_assignments, Vec::len),
-        line("voice", Outcome, &snapshot.voice, Vec::len),
-        line("accountRecord", Account, &snapshot.record, |_| 1),
-        line("consents", Account, &snapshot.consents, Vec::len),
-        line("domains", Account, &snapshot.domains, Vec::len),
-        line("importsAndPushes", Account, &snapshot.activity, |_| 1),
-        line("pushAuthorization", Account, &snapshot.push_authorization, |_| 1),
-    ];
-    lines.extend(summed(&view.pbxs, |pbx| line("entitlements", Outcome, &pbx.entitlement, |_| 1)));
-    lines.extend(summed(&view.pbxs, |pbx| line("services", Account, &pbx.service, |_| 1)));
-    lines.extend(summed(&view.pbxs, |pbx| line("verifications", Account, &pbx.verification, |_| 1)));
-    lines.extend(summed(&view.pbxs, |pbx| line("candidates", Full, &pbx.candidates, Vec::len)));
-    lines.extend(summed(&view.pbxs, |pbx| line("connectorUsers", Outcome, &pbx.users, Vec::len)));
-    lines
-}
-
-fn summed<'a>(pbxs: &[Pbx<'a>], of: fn(&'a PbxReading) -> Line<'a>) -> Option<Line<'a>> {
-    pbxs.iter().map(|pbx| of(pbx.reading)).reduce(|sum, one| Line {
-        items: sum.items + one.items,
-        known: sum.known && one.known,
-        read_at: sum.read_at.min(one.read_at),
-        failure: sum.failure.or(one.failure),
-        ..sum
-    })
+/// All sources of the account; what belongs to its PBXs is summed up.
+pub(super) fn lines<'a>(view: &View<'a>) -> Vec<SourceLine<'a>> {
+    view.snapshot.sources(view.pbxs.iter().map(|pbx| pbx.reading))
 }
 
 /// The first source that failed for such a reason.
@@ -107,7 +45,7 @@ pub(super) fn statuses(view: &View) -> Vec<SourceStatus> {
     lines(view).iter().map(status).collect()
 }
 
-fn status(line: &Line) -> SourceStatus {
+fn status(line: &SourceLine) -> SourceStatus {
     let unread = (!line.known).then(|| "not read yet".to_owned());
     SourceStatus {
         name: line.name.to_owned(),
@@ -122,7 +60,7 @@ pub(super) fn condition(view: &View) -> Draft {
     if let Some(problem) = failing(view) {
         return Draft::no(SOURCES_COMPLETE, problem.reason).with_message(problem.message);
     }
-    if view.observed.snapshot.is_some() && lines(view).iter().all(Line::is_complete) {
+    if view.observed.snapshot.is_some() && lines(view).iter().all(SourceLine::is_complete) {
         return Draft::yes(SOURCES_COMPLETE, Reason::Succeeded).with_message("Every source was read completely.");
     }
     graph::previous(&view.observed.status.conditions, SOURCES_COMPLETE).unwrap_or_else(|| {

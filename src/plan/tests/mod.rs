@@ -1,1 +1,19 @@
-//! Tests.
+//! Tests of the plan of a policy, by subject; `world` is a tiny pure world and `cluster` a tiny pure executor.
+
+mod arbitrary;
+mod cluster;
+mod conditions;
+mod counting;
+mod crash;
+mod funnel;
+mod incomplete;
+mod leaving;
+mod matching;
+mod ownership;
+mod printing;
+mod properties;
+mod resuming;
+mod running;
+mod scheduling;
+mod verifying;
+mod world;

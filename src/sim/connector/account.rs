@@ -51,7 +51,7 @@ pub(super) async fn administrators(call: Call, Path(key): Path<String>, uri: Uri
     let world = call.world();
     let account = account(&world, &call, &key)?;
     let wanted = Wanted::parse(&call, &uri, &[])?;
-    wanted.whole(&world.administrators(&account, call.now())?, |it| &it.email)
+    Ok(wanted.whole(&world.administrators(&account, call.now())?, |it| &it.email))
 }
 
 /// `PUT A/administrators/{email}`.
@@ -133,7 +133,7 @@ pub(super) async fn domains(call: Call, Path(key): Path<String>, uri: Uri) -> An
     let world = call.world();
     let account = account(&world, &call, &key)?;
     let wanted = Wanted::parse(&call, &uri, &[])?;
-    wanted.whole(&world.domains(&account)?, |it| &it.name)
+    Ok(wanted.whole(&world.domains(&account)?, |it| &it.name))
 }
 
 /// `PUT A/domains/{name}/verification`.

@@ -1,6 +1,7 @@
 //! Pages of the contract's lists.
 
 use axum::http::Uri;
+use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -9,7 +10,7 @@ use super::invalid;
 use crate::clients::connector::wire::Page;
 use crate::sim::Call;
 use crate::sim::query::{Params, Plus};
-use crate::sim::reply::{Answer, Refused, ok};
+use crate::sim::reply::{Refused, ok};
 use crate::sim::world::{Cut, Listed};
 
 /// Largest `pageSize`.
@@ -46,14 +47,14 @@ impl Wanted {
     }
 
     /// The page.
-    pub(super) fn answer<T: Serialize>(&self, listed: Listed<T>) -> Answer {
+    pub(super) fn answer<T: Serialize>(&self, listed: Listed<T>) -> Response {
         let next_page_marker = listed.more_after.map(|key| encode(self.ordinal + 1, &key));
         let total = u64::try_from(listed.total).unwrap_or(u64::MAX);
-        Ok(ok(&Page { items: listed.items, total, next_page_marker }))
+        ok(&Page { items: listed.items, total, next_page_marker })
     }
 
     /// The page of a list that the world gives as a whole, in the order of the keys.
-    pub(super) fn whole<T: Serialize + Clone>(&self, all: &[T], key: impl Fn(&T) -> &str) -> Answer {
+    pub(super) fn whole<T: Serialize + Clone>(&self, all: &[T], key: impl Fn(&T) -> &str) -> Response {
         let rest = all.iter().skip_while(|item| self.after.as_deref().is_some_and(|after| key(item) <= after));
         let items: Vec<T> = rest.clone().take(self.size).cloned().collect();
         let more = rest.count() > items.len();

@@ -18,7 +18,7 @@ pub(super) async fn consents(call: Call, Path(key): Path<String>, uri: Uri) -> A
     let wanted = Wanted::parse(&call, &uri, &[])?;
     let mut all = world.consents(&account, call.sim().control_url(), call.now())?;
     all.sort_by(|one, other| one.group.cmp(&other.group));
-    wanted.whole(&all, |it| &it.group)
+    Ok(wanted.whole(&all, |it| &it.group))
 }
 
 /// `POST A/consents/requests`.

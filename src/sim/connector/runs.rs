@@ -19,7 +19,7 @@ pub(super) async fn list(call: Call, Path(key): Path<String>, uri: Uri) -> Answe
     let wanted = Wanted::parse(&call, &uri, &["since"])?;
     let since = wanted.params.get("since").map(str::parse::<Timestamp>).transpose();
     let since = since.map_err(|_| invalid("since must be a time".to_owned()))?;
-    wanted.answer(world.runs(&account, since, wanted.cut(), call.now())?)
+    Ok(wanted.answer(world.runs(&account, since, wanted.cut(), call.now())?))
 }
 
 /// `POST A/syncs`.
@@ -46,7 +46,7 @@ pub(super) async fn results(call: Call, Path((key, id)): Path<(String, String)>,
     let world = call.world();
     let account = account(&world, &call, &key)?;
     let wanted = Wanted::parse(&call, &uri, &[])?;
-    wanted.answer(world.run_results(&account, &id, wanted.cut())?)
+    Ok(wanted.answer(world.run_results(&account, &id, wanted.cut())?))
 }
 
 /// `GET A/sync-state`.

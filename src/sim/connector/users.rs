@@ -27,7 +27,7 @@ pub(super) async fn candidates(call: Call, Path(path): Path<PbxPath>, uri: Uri) 
     let world = call.world();
     let (account, organization) = pbx(&world, &call, &path)?;
     let wanted = Wanted::parse(&call, &uri, &[])?;
-    wanted.answer(world.candidates(&account, organization, wanted.cut())?)
+    Ok(wanted.answer(world.candidates(&account, organization, wanted.cut())?))
 }
 
 /// `GET P/users`.
@@ -35,7 +35,7 @@ pub(super) async fn list(call: Call, Path(path): Path<PbxPath>, uri: Uri) -> Ans
     let world = call.world();
     let (account, organization) = pbx(&world, &call, &path)?;
     let wanted = Wanted::parse(&call, &uri, &[])?;
-    wanted.answer(world.connector_users(&account, organization, wanted.cut(), call.now())?)
+    Ok(wanted.answer(world.connector_users(&account, organization, wanted.cut(), call.now())?))
 }
 
 /// `GET P/users/{gotoUserKey}`.

@@ -148,6 +148,7 @@ async fn the_mode_can_be_changed() {
 async fn people_wait_for_a_moment() {
     let bench = Bench::demo().await;
     let url = format!("{}/clock?after=2026-01-05T08:20:00Z", bench.sim.endpoints().control);
+    assert_eq!(bench.control("GET", "/clock", None).await.0, 200);
     let waiting = tokio::spawn(bench.http.get(url).send());
     bench.advance("20m").await;
     let body: Value = waiting.await.unwrap().unwrap().json().await.unwrap();
@@ -158,13 +159,40 @@ async fn people_wait_for_a_moment() {
 async fn a_client_that_was_killed_holds_time_up_for_a_moment_only() {
     let bench = Bench::demo().await;
     let url = format!("{}/clock?known={START}", bench.sim.endpoints().control);
+    // Reading the time first holds it until the poll is there, as the client does.
+    assert_eq!(bench.control("GET", "/clock", None).await.0, 200);
     let poll = tokio::spawn(bench.http.get(url).send());
     let state = bench.sim.state().clone();
     let mut advance = tokio::spawn(async move { state.advance_to(at("2026-01-05T09:00:00Z")).await });
     assert!(tokio::time::timeout(Duration::from_millis(300), &mut advance).await.is_err());
+    assert_eq!(bench.sim.now(), at(START));
     poll.abort();
     let reading = tokio::time::timeout(Duration::from_secs(5), advance).await.unwrap().unwrap();
     assert_eq!(reading.now, at("2026-01-05T09:00:00Z"));
+}
+
+/// A client that works, rests and works again lets nobody wait: its former poll may end after the next one has begun.
+#[tokio::test]
+async fn a_client_that_changes_its_mind_often_does_not_hold_time_up() {
+    let bench = Bench::demo().await;
+    let clock = clock(&bench).await;
+    let working = clock.clone();
+    let work = tokio::spawn(async move {
+        for _ in 0..10 {
+            working.sleep_until(working.now() + minutes(1)).await;
+            for _ in 0..5 {
+                let busy = working.busy();
+                tokio::time::sleep(Duration::from_millis(3)).await;
+                drop(busy);
+                tokio::time::sleep(Duration::from_millis(3)).await;
+            }
+        }
+        working.now()
+    });
+    let begin = Instant::now();
+    bench.advance("10m").await;
+    assert_eq!(work.await.unwrap(), at("2026-01-05T08:10:00Z"));
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
 }
 
 #[tokio::test]

@@ -48,6 +48,30 @@ async fn unknown_fields_are_refused_with_words() {
 }
 
 #[tokio::test]
+async fn the_endpoints_are_told() {
+    let bench = Bench::demo().await;
+    let (_, told) = bench.control("GET", "/endpoints", None).await;
+    assert_eq!(told["gotoAdmin"], bench.sim.endpoints().goto_admin.as_str());
+    let health = bench.http.get(format!("{}/healthz", bench.sim.endpoints().control)).send().await.unwrap();
+    assert_eq!(health.status(), 200);
+}
+
+/// Tests start many: each ends with its value.
+#[tokio::test]
+async fn a_dropped_simulator_no_longer_answers() {
+    let Bench { sim, http } = Bench::demo().await;
+    let url = format!("{}/healthz", sim.endpoints().control);
+    assert!(http.get(&url).send().await.is_ok());
+    drop(sim);
+    let mut left = 100;
+    while http.get(&url).send().await.is_ok() {
+        left -= 1;
+        assert!(left > 0, "it still answers");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn edits_are_applied_one_or_many() {
     let bench = Bench::demo().await;
     let edits = json!([{"edit": "setLicenses", "total": 9}, {"edit": "setLicenses", "total": 8}]);

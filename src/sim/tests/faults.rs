@@ -117,10 +117,11 @@ async fn a_delay_and_a_slow_drip_take_their_real_time() {
 #[tokio::test]
 async fn a_call_is_ended_although_its_client_has_gone() {
     let bench = Bench::demo().await;
+    bench.goto_token().await;
     bench.edit(json!({"edit": "rotateRefreshTokens"}));
-    bench.fault(json!({"match": {"api": "goto-auth"}, "times": 1, "then": {"delay": {"ms": 100}}}));
+    bench.fault(json!({"match": {"api": "goto-auth"}, "times": 1, "then": {"delay": {"ms": 1000}}}));
     let fields = [("grant_type", "refresh_token"), ("refresh_token", test::GOTO_REFRESH_TOKEN)];
-    let gone = bench.token_call(&fields).timeout(Duration::from_millis(40)).send().await;
+    let gone = bench.token_call(&fields).timeout(Duration::from_millis(500)).send().await;
     assert!(gone.unwrap_err().is_timeout());
     // Time does not move while the call is in flight, so this waits for its end.
     bench.advance("1s").await;

@@ -1,0 +1,234 @@
+//! What is done about runs: one is created, resumed or closed; at most one is open.
+
+use std::collections::{BTreeMap, HashSet};
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::counters::number;
+use super::observed::{KnownRun, Next, ReadingKind};
+use super::polling;
+use super::reading::Reading;
+use super::records::{self, Records};
+use super::run_status::{self, Ending, Tally, Wait};
+use super::runs::{self, Verdict};
+use super::snapshot::JobState;
+use super::subjects::{Finding, Subject};
+use super::user_plan::{ClosedRun, NewRun, ResumedRun, RunPlan, Step};
+use crate::api::{Counters, Managed, RunAction, RunState, RunSummary, RunType, UserSyncRunSpec, UserSyncRunStatus};
+use crate::domain::UserKey;
+
+/// What is done about runs, before the counters are known.
+pub(super) enum Decision {
+    None,
+    Create(String, UserSyncRunSpec),
+    Resume(ResumedRun),
+    Close(String, UserSyncRunStatus, Tally, Ending),
+}
+
+struct Decider<'d, 'a> {
+    records: &'d Records<'a>,
+    reading: &'d Reading<'a>,
+}
+
+/// What is done about runs.
+pub(super) fn decide<'a>(
+    records: &Records<'a>,
+    reading: &Reading<'a>,
+    subjects: &BTreeMap<UserKey, Subject<'a>>,
+    admitted: &[UserKey],
+) -> Decision {
+    Decider { records, reading }.decide(subjects, admitted)
+}
+
+impl Decider<'_, '_> {
+    fn decide(&self, subjects: &BTreeMap<UserKey, Subject<'_>>, admitted: &[UserKey]) -> Decision {
+        let records = &self.records;
+        let Some(run) = records.open else {
+            let ready = |key: &UserKey| {
+                subjects
+                    .get(key)
+                    .filter(|it| matches!(it.finding, Finding::Admitted(attempt) if attempt.held.is_none()))
+            };
+            let candidates: Vec<_> = admitted.iter().filter_map(ready).collect();
+            let may = records.may_write() && !is_older_reading(self.records, self.reading);
+            let new = if may { runs::new_run(records, &candidates) } else { None };
+            return new.map_or(Decision::None, |(name, spec)| Decision::Create(name, spec));
+        };
+        let verdicts = runs::verdicts(records, run, subjects);
+        let tally = tally(&verdicts);
+        let status = without_done(run, &verdicts);
+        if run.spec.policy_generation != records.observed.generation {
+            return Decision::Close(run.name.clone(), status, tally, Ending::Superseded);
+        }
+        match tally.ending() {
+            Some(ending) => Decision::Close(run.name.clone(), status, tally, ending),
+            None => Decision::Resume(self.resume(run, status, verdicts, subjects)),
+        }
+    }
+
+    fn resume(
+        &self,
+        run: &KnownRun,
+        status: UserSyncRunStatus,
+        verdicts: Vec<(UserKey, Verdict)>,
+        subjects: &BTreeMap<UserKey, Subject<'_>>,
+    ) -> ResumedRun {
+        let tally = tally(&verdicts);
+        let mut skipped = Vec::new();
+        let mut todo = Vec::new();
+        for (key, verdict) in verdicts {
+            match verdict {
+                Verdict::Skip(why) => skipped.push((key, why)),
+                Verdict::Todo(step) => todo.push(step),
+                Verdict::Done | Verdict::Failed | Verdict::Hold => {}
+            }
+        }
+        let nothing = todo.is_empty();
+        let steps: Vec<Step> = todo.into_iter().filter(|step| is_marked(subjects.get(&step.user), step)).collect();
+        let waiting = self.waiting(nothing, steps.is_empty());
+        let steps = if waiting.is_some() { Vec::new() } else { steps };
+        ResumedRun { name: run.name.clone(), steps, waiting, skipped, tally, status }
+    }
+
+    fn waiting(&self, nothing: bool, unmarked: bool) -> Option<Wait> {
+        let records = &self.records;
+        if records.observed.suspended {
+            Some(Wait::Suspended)
+        } else if let Some(gate) = &records.observed.gate {
+            Some(Wait::Gate(gate.reason))
+        } else if is_older_reading(self.records, self.reading) {
+            Some(Wait::OlderReading)
+        } else if nothing {
+            Some(Wait::Agreement)
+        } else if unmarked {
+            Some(Wait::Objects)
+        } else if self.is_imported() {
+            None
+        } else {
+            Some(Wait::Import)
+        }
+    }
+
+    /// Whether an import succeeded that began when every user of the open run was known.
+    fn is_imported(&self) -> bool {
+        let observed = self.records.observed;
+        let Some(needed) = runs::needs_import_after(&observed.runs, &observed.users) else { return true };
+        let imports = self.records.activity.map(|activity| activity.imports.as_slice()).unwrap_or_default();
+        imports.iter().any(|import| import.state == JobState::Done && import.started_at >= needed)
+    }
+}
+
+impl Decision {
+    /// Whether a run is open while the plan is carried out.
+    pub(super) fn has_run(&self) -> bool {
+        matches!(self, Self::Create(..) | Self::Resume(_))
+    }
+
+    /// The actions of a run that is created.
+    pub(super) fn created(&self) -> &[RunAction] {
+        match self {
+            Self::Create(_, spec) => &spec.actions,
+            Self::None | Self::Resume(_) | Self::Close(..) => &[],
+        }
+    }
+
+    /// As part of the plan.
+    pub(super) fn finish(self, records: &Records<'_>, counters: Counters) -> RunPlan {
+        match self {
+            Self::None => RunPlan::None,
+            Self::Create(name, spec) => {
+                let status = run_status::created(counters, number(spec.actions.len()), records.now);
+                RunPlan::Create(NewRun { name, spec, status })
+            }
+            Self::Resume(run) => RunPlan::Resume(run),
+            Self::Close(name, before, tally, ending) => {
+                RunPlan::Close(ClosedRun { name, status: run_status::closed(&before, tally, ending, records.now) })
+            }
+        }
+    }
+
+    /// The runs that are open while the plan is carried out, at most ten.
+    pub(super) fn open_runs(&self, records: &Records<'_>) -> Vec<RunSummary> {
+        let (closing, created) = match self {
+            Self::Close(name, ..) => (Some(name), None),
+            Self::Create(name, _) => (None, Some(name.clone())),
+            Self::None | Self::Resume(_) => (None, None),
+        };
+        let sorted = runs::by_age(&records.observed.runs);
+        let open = sorted.into_iter().filter(|run| runs::is_open(run) && Some(&run.name) != closing);
+        let names = open.map(|run| run.name.clone()).chain(created);
+        names.take(10).map(|name| RunSummary { name, kind: RunType::Connect, state: RunState::Running }).collect()
+    }
+
+    /// When an import must have begun that knows every user of the run.
+    pub(super) fn needs_import_after(
+        &self,
+        records: &Records<'_>,
+        subjects: &BTreeMap<UserKey, Subject<'_>>,
+    ) -> Option<Timestamp> {
+        let subject = |action: &RunAction| subjects.get(&action.user.parse::<UserKey>().ok()?);
+        let first_seen = |action| subject(action).map(|subject| subject.first_seen(records.now));
+        match self {
+            Self::Create(_, spec) => spec.actions.iter().filter_map(first_seen).max(),
+            Self::Resume(_) => runs::needs_import_after(&records.observed.runs, &records.observed.users),
+            Self::None | Self::Close(..) => None,
+        }
+    }
+
+    /// When the run needs another look.
+    pub(super) fn next(&self, records: &Records<'_>, reading: &Reading<'_>) -> Next {
+        let now = records.now;
+        match self {
+            Self::None if is_older_reading(records, reading) => Next::At(now, ReadingKind::Outcome),
+            Self::None => Next::Interval,
+            Self::Create(..) | Self::Close(..) => Next::At(now, ReadingKind::Account),
+            Self::Resume(run) => match &run.waiting {
+                None | Some(Wait::OlderReading) => Next::At(now, ReadingKind::Outcome),
+                Some(Wait::Import | Wait::Objects) => {
+                    Next::At(polling::look_again(awaited_since(records), now), ReadingKind::Account)
+                }
+                Some(Wait::Suspended | Wait::Gate(_) | Wait::Agreement) => Next::Interval,
+            },
+        }
+    }
+}
+
+/// Since when an import is awaited: the start of the newest one, if it is younger than the run.
+fn awaited_since(records: &Records<'_>) -> Timestamp {
+    let created = records.open.map_or(records.now, |run| run.spec.created_at.0);
+    let imports = records.activity.map(|activity| activity.imports.as_slice()).unwrap_or_default();
+    imports.iter().map(|import| import.started_at).fold(created, Timestamp::max)
+}
+
+/// Whether the reading of the connector's users began before the last write.
+fn is_older_reading(records: &Records<'_>, reading: &Reading<'_>) -> bool {
+    records.observed.last_write.is_some_and(|written| reading.pairs_read_at.is_none_or(|at| at < written))
+}
+
+/// The status of the run without the failures of users who went through after all.
+fn without_done(run: &KnownRun, verdicts: &[(UserKey, Verdict)]) -> UserSyncRunStatus {
+    let done = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Done).map(|(key, _)| key.as_str());
+    let done: HashSet<&str> = done.collect();
+    let mut status = run.status.clone();
+    status.failures.retain(|failure| !done.contains(failure.user.as_str()));
+    status
+}
+
+fn tally(verdicts: &[(UserKey, Verdict)]) -> Tally {
+    let mut tally = Tally::default();
+    for (_, verdict) in verdicts {
+        *match verdict {
+            Verdict::Done => &mut tally.applied,
+            Verdict::Skip(_) => &mut tally.skipped,
+            Verdict::Failed => &mut tally.failed,
+            Verdict::Todo(_) | Verdict::Hold => &mut tally.remaining,
+        } += 1;
+    }
+    tally
+}
+
+/// Whether the stored object says already that the pair is ours: nothing is sent on the strength of a write that may be lost.
+fn is_marked(subject: Option<&Subject<'_>>, step: &Step) -> bool {
+    let known = subject.and_then(|subject| subject.known);
+    known.is_some_and(|it| it.spec.managed != Managed::None && records::pin(it) == Some(step.teams_user))
+}

@@ -1,0 +1,168 @@
+//! The process may end before any write, and any status may be lost: the end is the same (T1, R10).
+
+use std::collections::BTreeMap;
+
+use super::cluster::Cluster;
+use super::world::{World, at, key};
+use crate::api::{Managed, Reason, UserStage, UserState, UserSyncPolicyStatus, UserSyncRunStatus};
+use crate::domain::{EntraObjectId, UserKey};
+
+/// Pin, mark, state, stage and reason.
+type Standing = (Option<String>, Managed, Option<UserState>, Option<UserStage>, Option<String>);
+
+/// What must be the same whatever happened on the way.
+#[derive(Debug, PartialEq)]
+struct End {
+    users: BTreeMap<UserKey, Standing>,
+    pairs: BTreeMap<UserKey, (EntraObjectId, Option<String>)>,
+}
+
+fn world() -> World {
+    let mut world = World::of(6);
+    world.entitlement.licenses_total = 4;
+    world.teams[2].has_phone_system = false;
+    world.add_pair(3, 3, Some("somebody"), at(-99));
+    world
+}
+
+fn start() -> Cluster {
+    let mut cluster = Cluster::new(world());
+    cluster.read();
+    cluster
+}
+
+fn end(cluster: &Cluster) -> End {
+    let user = |(key, known): (&UserKey, &crate::plan::observed::KnownUser)| {
+        let (spec, status) = (&known.spec, &known.status);
+        let facts = (spec.teams_user_id.clone(), spec.managed, status.state, status.stage, status.reason.clone());
+        (key.clone(), facts)
+    };
+    End {
+        users: cluster.users.iter().map(user).collect(),
+        pairs: cluster.world.pairs.iter().map(|it| (it.key.clone(), (it.teams_user, it.external_id.clone()))).collect(),
+    }
+}
+
+fn undisturbed() -> (End, u32) {
+    let mut cluster = start();
+    cluster.settle();
+    (end(&cluster), cluster.writes)
+}
+
+/// T1
+#[test]
+fn a_crash_before_any_write_ends_the_same() {
+    let (expected, writes) = undisturbed();
+    assert_eq!(expected.pairs.len(), 4);
+    for budget in 0..writes {
+        let mut cluster = start();
+        cluster.budget = Some(budget);
+        assert!(cluster.try_settle().is_err(), "no crash at {budget}");
+        cluster.restart();
+        cluster.settle();
+        assert_eq!(end(&cluster), expected, "crash before write {budget}");
+        assert_eq!(cluster.runs.len(), 1, "crash before write {budget}");
+        assert!(cluster.puts.len() <= 4, "crash before write {budget}");
+    }
+}
+
+/// T1: two crashes.
+#[test]
+fn a_second_crash_ends_the_same() {
+    let (expected, writes) = undisturbed();
+    for budget in (0..writes).step_by(3) {
+        let mut cluster = start();
+        cluster.budget = Some(budget);
+        assert!(cluster.try_settle().is_err());
+        cluster.restart();
+        cluster.budget = Some(2);
+        let second = cluster.try_settle();
+        cluster.restart();
+        cluster.settle();
+        assert_eq!(end(&cluster), expected, "crash before write {budget}, then {second:?}");
+    }
+}
+
+fn disturbed(disturb: fn(&mut Cluster)) {
+    let (expected, _) = undisturbed();
+    for passes in 0..8 {
+        let mut cluster = start();
+        for _ in 0..passes {
+            let plan = cluster.pass();
+            cluster.between(&plan);
+        }
+        disturb(&mut cluster);
+        cluster.restart();
+        cluster.settle();
+        assert_eq!(end(&cluster), expected, "after {passes} passes");
+    }
+}
+
+/// R10
+#[test]
+fn losing_every_status_ends_the_same() {
+    disturbed(|cluster| {
+        cluster.status = UserSyncPolicyStatus::default();
+        for user in cluster.users.values_mut() {
+            user.status = crate::api::TeamsConnectorUserStatus::default();
+        }
+        for run in cluster.runs.values_mut() {
+            run.status = UserSyncRunStatus::default();
+        }
+    });
+}
+
+/// R10
+#[test]
+fn losing_every_run_ends_the_same() {
+    disturbed(|cluster| cluster.runs.clear());
+}
+
+/// R11. The adopted pair is recognized by its age, which the runs still tell.
+#[test]
+fn losing_every_user_object_ends_the_same() {
+    disturbed(|cluster| cluster.users.clear());
+}
+
+/// R10, R11
+#[test]
+fn losing_everything_ends_the_same_but_for_the_marks_that_the_connector_keeps() {
+    disturbed(|cluster| {
+        cluster.users.clear();
+        cluster.runs.clear();
+        cluster.status = UserSyncPolicyStatus::default();
+    });
+}
+
+#[test]
+fn a_failure_survives_a_restart_with_its_back_off() {
+    let mut cluster = Cluster::of(3);
+    cluster.world.refuses.insert(key(0), Reason::Rejected);
+    let plan = cluster.pass();
+    cluster.between(&plan);
+    cluster.pass();
+    let failure = cluster.status.failure.clone();
+    cluster.restart();
+    cluster.pass();
+    assert!(failure.is_some());
+    assert_eq!(cluster.status.failure, failure);
+    assert_eq!((cluster.runs.len(), cluster.reason(0)), (1, Some(Reason::Rejected)));
+}
+
+/// The run alone keeps whoever failed out for a minute.
+#[test]
+fn a_lost_back_off_starts_anew() {
+    let mut cluster = Cluster::of(3);
+    cluster.world.refuses.insert(key(0), Reason::Rejected);
+    let plan = cluster.pass();
+    cluster.between(&plan);
+    cluster.pass();
+    cluster.status = UserSyncPolicyStatus::default();
+    cluster.read();
+    cluster.pass();
+    assert_eq!(cluster.runs.len(), 1);
+    cluster.wait(60);
+    cluster.read();
+    cluster.pass();
+    assert_eq!(cluster.runs.len(), 2);
+}

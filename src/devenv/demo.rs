@@ -192,10 +192,10 @@ fn typed(arguments: &[&str]) -> String {
     arguments.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
-/// The text of a plain page.
+/// The text of the paragraphs of a plain page.
 fn text_of(page: &str) -> String {
-    let pieces = page.split('<').filter_map(|piece| piece.split_once('>')).map(|(_, text)| text.trim());
-    pieces.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
+    let paragraphs = page.split("<p>").skip(1).filter_map(|rest| rest.split_once("</p>"));
+    paragraphs.map(|(text, _)| text.trim()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -209,6 +209,6 @@ mod tests {
 
     #[test]
     fn a_page_is_shown_as_its_text() {
-        assert_eq!(text_of("<html><body><h1>Head</h1><p>Done: x.</p></body></html>"), "Head Done: x.");
+        assert_eq!(text_of("<html><title>Head</title><body><h1>Head</h1><p>Done: x.</p></body></html>"), "Done: x.");
     }
 }

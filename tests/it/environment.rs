@@ -1,6 +1,7 @@
 //! The environment that the other tests stand in.
 
 use teams_connector_operator::devenv::objects;
+use teams_connector_operator::devenv::proxy::{Kill, Phase};
 
 use crate::harness;
 
@@ -81,4 +82,32 @@ async fn a_vigil_remembers_what_was_wrong_for_a_moment() {
     seen.clone().wait_for(|answer| answer == "bad").await.unwrap();
     environment.apply_yaml(&map("good")).await.unwrap();
     assert_eq!(vigil.end().await.unwrap_err().to_string(), "x was bad");
+}
+
+/// T1: the real binary dies by SIGKILL at the named call, which the API server has seen after the commit only, and a restart
+/// goes on with the chart's token.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_dies_at_the_call_that_the_script_names() {
+    let environment = harness::prepare_with("killed", |setup| setup.proxied = true).await;
+    let plane = harness::control_plane().await;
+    let seen = || {
+        let requests = environment.audit(plane).unwrap();
+        requests.iter().filter(|request| request.verb == "list" && request.resource == "usersyncruns").count()
+    };
+    let proxy = environment.proxy("kubernetes").unwrap();
+    let route = "LIST usersyncruns".to_owned();
+    for (phase, expected) in [(Phase::BeforeSend, 0), (Phase::AfterCommit, 1)] {
+        let lists = proxy.calls().iter().filter(|call| call.route == route).count();
+        let before = seen();
+        proxy.kill_at(Kill { route: route.clone(), ordinal: lists + 1, phase });
+        let status = environment.operator().start().await.unwrap().wait().await.unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{phase:?}");
+        assert_eq!(proxy.pending(), [], "{phase:?}");
+        assert_eq!(seen() - before, expected, "{phase:?}");
+    }
+    let listed = proxy.calls().len();
+    environment.operator().start().await.unwrap();
+    let process = environment.operator().process().unwrap();
+    let goes_on = async || (proxy.calls().len() > listed).then_some(());
+    process.until(std::time::Duration::from_secs(30), goes_on).await.unwrap();
 }

@@ -75,7 +75,7 @@ async fn business_clock(settings: &Settings) -> anyhow::Result<Clock> {
 }
 
 #[cfg(not(feature = "sim"))]
-#[expect(clippy::unused_async, reason = "the same signature as with the feature sim")]
+#[expect(clippy::unused_async, reason = "the other build waits for the simulator here")]
 async fn business_clock(_: &Settings) -> anyhow::Result<Clock> {
     Ok(Clock::system())
 }

@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 mod chart;
+mod connect;
 mod control_plane;
 mod environment;
 mod harness;
 mod layering;
 mod proxy;
+mod stage;

@@ -17,6 +17,14 @@ use crate::api::{FIELD_MANAGER, Reason};
 /// Writes of own objects that are under way at the same time.
 const IN_FLIGHT: usize = 16;
 
+/// Whether two statuses are the same once written: Kubernetes keeps times in whole seconds, vendors do not.
+pub(super) fn same<S: Serialize>(left: &S, right: &S) -> bool {
+    match (serde_json::to_value(left), serde_json::to_value(right)) {
+        (Ok(left), Ok(right)) => left == right,
+        _ => false,
+    }
+}
+
 /// Replaces the status of the object it was computed from. The uid test keeps it off a re-created object of the same name:
 /// a merge patch or an apply with a wrong uid would be accepted.
 pub(super) async fn status<K, S>(api: &Api<K>, object: &K, status: &S) -> Result<K, PassError>
@@ -96,4 +104,19 @@ fn is_problem(reason: &str) -> bool {
         Shown::Ready | Shown::Waiting | Shown::Advice => false,
         Shown::Human | Shown::Stalled | Shown::Retry => true,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+
+    /// P1: a vendor's time with fractions of a second is the stored time without them, not a change.
+    #[test]
+    fn fractions_of_a_second_are_no_change() {
+        let time = |text: &str| Time(text.parse().unwrap());
+        assert!(same(&time("2026-01-05T08:00:34.256Z"), &time("2026-01-05T08:00:34Z")));
+        assert!(!same(&time("2026-01-05T08:00:34Z"), &time("2026-01-05T08:00:35Z")));
+    }
 }

@@ -86,7 +86,7 @@ async fn pass(account: &Arc<TeamsConnectorAccount>, ctx: &Arc<Context>) -> Resul
     let _busy = ctx.clock.busy();
     let report = plan::report(&view, &plan, &problems, ctx.clock.now());
     let before = account.status.clone().unwrap_or_default();
-    if report.status != before {
+    if publish::changes(&before, &report.status) {
         let written = publish::status(&api, account.as_ref(), &report.status).await?;
         ctx.expectations.wrote(&uid, KIND, &written);
         publish::transitions(ctx, account.as_ref(), &before.conditions, &report.status.conditions).await;

@@ -94,7 +94,7 @@ async fn pass(policy: &Arc<UserSyncPolicy>, ctx: &Arc<Context>) -> Result<Passed
     objects.store_run_status(&acted, &observed).await?;
     objects.remove_obsolete(&plan, &observed).await?;
     let status = report::status(&observed.status, &plan, &acted, view.generation, now);
-    if !publish::same(&status, &observed.status) {
+    if publish::changes(&observed.status, &status) {
         let written = publish::status(&api, policy.as_ref(), &status).await?;
         ctx.expectations.wrote(objects.uid(), KIND, &written);
         publish::transitions(ctx, policy.as_ref(), &observed.status.conditions, &status.conditions).await;

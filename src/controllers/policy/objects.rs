@@ -92,7 +92,7 @@ impl<'a> Objects<'a> {
     pub(super) async fn store_run_status(&self, acted: &Acted, observed: &Observed) -> Result<(), PassError> {
         let Some(report) = &acted.run else { return Ok(()) };
         match observed.runs.iter().find(|run| run.name_any() == report.name) {
-            Some(run) if !publish::same(&run.status.as_ref(), &Some(&report.status)) => {
+            Some(run) if run.status.as_ref().is_none_or(|stored| publish::changes(stored, &report.status)) => {
                 self.write_run_status(run, &report.status).await
             }
             _ => Ok(()),
@@ -153,7 +153,7 @@ impl<'a> Objects<'a> {
         let fresh = self.written.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
         let known = fresh.as_ref().or_else(|| observed.user(&name));
         match known {
-            Some(object) if !publish::same(&object.status.as_ref(), &Some(status)) => {
+            Some(object) if object.status.as_ref().is_none_or(|stored| publish::changes(stored, status)) => {
                 let written = publish::status(&self.users, object, status).await?;
                 self.ctx.expectations.wrote(&self.uid, USER, &written);
                 Ok(())

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::reading::{Part, Reader};
+use super::reading::{Part, Reader, listed};
 use super::translate;
 use crate::clients::error::ApiError;
 use crate::clients::goto::missing_scopes;
@@ -44,8 +44,9 @@ pub(super) async fn read(reader: &Reader<'_>, old: &Snapshot) -> Part {
     let access = reader.source("gotoAccess", &old.goto_access, access.map_err(|error| source_failure(&error)));
     let users = reader.list("gotoUsers", &old.goto_users, users);
     let lines = reader.list("lines", &old.lines, lines);
-    let extensions = reader.list("extensions", &old.extensions, extensions);
-    let numbers = reader.list("telephoneNumbers", &old.numbers, numbers);
+    let extensions =
+        reader.confirmed(("extensions", None), &old.extensions, listed(extensions), |it| Some(it.id.clone()));
+    let numbers = reader.confirmed(("telephoneNumbers", None), &old.numbers, listed(numbers), |it| it.number.clone());
     Box::new(move |snapshot| {
         snapshot.goto_access = access;
         snapshot.goto_users = users;

@@ -3,6 +3,7 @@
 
 mod activity;
 mod connector;
+mod doubts;
 mod goto;
 mod graph;
 mod reading;

@@ -4,6 +4,8 @@
 mod chart;
 mod control_plane;
 mod environment;
+mod faults;
 mod harness;
 mod layering;
 mod proxy;
+mod stage;

@@ -288,3 +288,267 @@ async fn what_goto_tells_wrongly_changes_nobody() {
 async fn what_microsoft_and_the_connector_tell_wrongly_changes_nobody() {
     besiege("faults-others", &[TEAMS_USERS, PAIRS], &OF_THE_OTHERS, &OF_THE_ACCOUNT[6..]).await;
 }
+
+/// The rules of a fault that lasts.
+fn lasting(source: Source, kind: Kind) -> Value {
+    let matches = json!({"api": source.api, "method": "GET", "route": source.route});
+    json!([{"match": matches, "then": kind.effect()}])
+}
+
+/// So many further readings of everything.
+async fn read_again(stage: &Stage, readings: u64) {
+    let goal = stage.full_readings().await + readings;
+    stage.advance_until("further readings", "30s", 60, async || stage.full_readings().await >= goal).await;
+    // The last of them may still wait for a vendor's patience.
+    stage.advance("60s").await;
+}
+
+/// Condition contract: Ready follows an outage once the newest complete reading is older than three intervals, not before.
+/// Users stay as they are all the time.
+async fn an_outage_unreadies_after_three_intervals_and_moves_nobody(stage: &Stage) {
+    let before = stage.picture().await;
+    let read_at = stage.control().clock().await.unwrap()["now"].as_str().unwrap().to_owned();
+    let watch = stage.watch(before.clone());
+    stage.control().add_faults(&lasting(TEAMS_USERS, Kind::Status(503, None))).await.unwrap();
+    let unready = async || {
+        let (account, policy) = (stage.get("tca", ACCOUNT).await, stage.get("usp", POLICY).await);
+        [account, policy].iter().all(|object| objects::reason(object, "Ready") == Some("MicrosoftUnreachable"))
+    };
+    stage.advance_until("Ready follows", "20s", 60, unready).await;
+    let tolerated: k8s_openapi::jiff::Timestamp = read_at.parse().unwrap();
+    let earliest = tolerated.checked_add(k8s_openapi::jiff::SignedDuration::from_mins(4)).unwrap();
+    let differences = watch.end().await;
+    for difference in differences {
+        assert!(difference.starts_with(": tca/") || difference.starts_with(": usp/"), "{difference}");
+    }
+    for object in [stage.get("tca", ACCOUNT).await, stage.get("usp", POLICY).await] {
+        let ready = object["status"]["conditions"].as_array().unwrap().iter().find(|it| it["type"] == "Ready").unwrap();
+        let since: k8s_openapi::jiff::Timestamp = ready["lastTransitionTime"].as_str().unwrap().parse().unwrap();
+        assert!(since > earliest, "{since}: the newest complete reading is younger than three intervals");
+    }
+    stage.control().clear_faults().await.unwrap();
+    stage.rest().await;
+}
+
+/// R4, R5, T31: even two readings that agree on an empty list take nothing away: nobody loses the mark or the pin, nothing is
+/// written outside, and all stand as before once the lie ends.
+async fn a_lie_that_is_repeated_takes_nothing_away(stage: &Stage, source: Source) {
+    let before = stage.standing().await;
+    let watch = stage.watch(stage.picture().await);
+    stage.control().add_faults(&lasting(source, Kind::Empty)).await.unwrap();
+    read_again(stage, 3).await;
+    let during = stage.standing().await;
+    for (name, _) in before.iter().filter(|(_, (state, _))| state == "Connected") {
+        let (state, reason) = during[name].clone();
+        let reported = matches!((&*state, &*reason), ("Retained", "InGracePeriod") | ("Blocked", "Disconnected"));
+        assert!(reported, "{name}: {state} {reason}");
+    }
+    let connected =
+        |line: &&String| before.iter().any(|(name, (state, _))| state == "Connected" && line.contains(name));
+    for line in watch.end().await.iter().filter(connected) {
+        let kept = !line.contains("is gone") && !line.contains(".spec.managed") && !line.contains(".spec.teamsUserId");
+        assert!(kept, "{line}");
+    }
+    stage.control().clear_faults().await.unwrap();
+    stage.advance_until("all stand as before", "30s", 30, async || stage.standing().await == before).await;
+    stage.rest().await;
+}
+
+/// T27, P11: a vendor who wants ten hours of patience is left alone but for a probe after one, and Ready stays.
+async fn a_long_retry_after_is_kept(stage: &Stage) {
+    let siege = Siege::begin(stage).await;
+    let rule = json!([{"match": {"api": "goto-admin"}, "times": 1, "then": Kind::Status(429, Some(36_000)).effect()}]);
+    stage.control().add_faults(&rule).await.unwrap();
+    stage.advance_until("the gate is closed", "60s", 60, async || siege.hits().await[0] > 0).await;
+    stage.advance("2h").await;
+    stage.rest().await;
+    siege.unchanged("ten hours of patience");
+    let journal = stage.control().journal(&format!("api=goto-admin&since={}", siege.from)).await.unwrap();
+    let calls: Vec<(k8s_openapi::jiff::Timestamp, u64)> = journal["calls"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|call| (call["at"].as_str().unwrap().parse().unwrap(), call["status"].as_u64().unwrap()))
+        .collect();
+    let closed = calls.iter().position(|(_, status)| *status == 429).unwrap();
+    let pause = calls[closed + 1].0.duration_since(calls[closed].0);
+    assert!(pause.as_mins() >= 60, "the next call came after {pause:#}");
+    siege.end().await;
+}
+
+/// R4, R5, T34: a process that starts lists the tenant anew; a page lost there without a sign is no second opinion.
+async fn a_first_round_that_loses_users_is_made_again(stage: &Stage) {
+    let siege = Siege::begin(stage).await;
+    stage.environment.operator().kill().await.unwrap();
+    let rule = Fault { source: TEAMS_USERS, kind: Kind::Empty };
+    stage.control().add_faults(&[rule.rule()]).await.unwrap();
+    stage.environment.operator().start_ready().await.unwrap();
+    read_again(stage, 2).await;
+    assert_eq!(siege.hits().await, [1]);
+    siege.unchanged("the first round after a start");
+    siege.end().await;
+}
+
+/// Faults that last, on one environment at rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_that_last_take_nothing_away() {
+    let stage = Stage::prepare("faults-lasting").await;
+    stage.connect("2m").await;
+    let from = stage.control().last_sequence().await.unwrap();
+    an_outage_unreadies_after_three_intervals_and_moves_nobody(&stage).await;
+    a_lie_that_is_repeated_takes_nothing_away(&stage, GOTO_USERS).await;
+    a_lie_that_is_repeated_takes_nothing_away(&stage, PAIRS).await;
+    a_first_round_that_loses_users_is_made_again(&stage).await;
+    stage.read_every("45m").await;
+    a_long_retry_after_is_kept(&stage).await;
+    assert_eq!(stage.control().writes_since(from).await.unwrap(), Vec::<Value>::new());
+}
+
+/// The sources that no first write depends on, then all that it does, beginning anywhere.
+fn one_after_the_other(seed: u64) -> (Vec<Source>, Vec<Source>) {
+    let listings = [GOTO_USERS, LINES, TEAMS_USERS, PAIRS];
+    let all = [&listings[..], &OF_GOTO, &OF_THE_OTHERS, &OF_THE_ACCOUNT].concat();
+    let (idle, mut needed): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|source| matches!(source.name, "seats" | "pushAuthorization"));
+    let turn = usize::try_from(seed).unwrap() % needed.len();
+    needed.rotate_left(turn);
+    (idle, needed)
+}
+
+fn rules(seed: u64, sources: &[Source]) -> Vec<Value> {
+    let kinds = [Kind::Status(503, None), Kind::MalformedJson, Kind::Html(200), Kind::ResetMidBody];
+    let start = usize::try_from(seed).unwrap();
+    let fault = |(at, source): (usize, &Source)| Fault { source: *source, kind: kinds[(start + at) % kinds.len()] };
+    sources.iter().enumerate().map(fault).map(Fault::rule).collect()
+}
+
+/// Nothing is written outside while one source is missing; whichever it is.
+async fn nothing_is_begun_before_everything_is_read(stage: &Stage) {
+    let seed = stage.environment.simulator().seed();
+    let (idle, needed) = one_after_the_other(seed);
+    let mut missing = [idle, needed].concat();
+    stage.control().add_faults(&rules(seed, &missing)).await.unwrap();
+    stage.start("2m").await;
+    while !missing.is_empty() {
+        stage.control().clear_faults().await.unwrap();
+        stage.control().add_faults(&rules(seed, &missing)).await.unwrap();
+        read_again(stage, 1).await;
+        assert_eq!(stage.control().writes_since(0).await.unwrap(), Vec::<Value>::new(), "{}", missing[0].route);
+        let still: Vec<_> = causes(stage).await.into_iter().filter(|(_, cause)| cause.is_some()).collect();
+        assert!(!still.is_empty(), "{} was read", missing[0].route);
+        // Four at a time, then one by one.
+        missing.drain(..if missing.len() > 8 { 4 } else { 1 });
+    }
+    stage.control().clear_faults().await.unwrap();
+}
+
+async fn sign_in_is_awaited(stage: &Stage) {
+    stage
+        .advance_until("the sign-in is awaited", "15s", 60, async || {
+            let account = stage.get("tca", ACCOUNT).await;
+            objects::reason(&account, "ActionRequired") == Some("AwaitingPushSignIn")
+                && account["status"]["pendingActions"][0]["link"].is_string()
+        })
+        .await;
+}
+
+/// While everybody waits for the sign-in the users stay where they are, whatever is read.
+async fn faults_while_the_push_is_awaited(stage: &Stage) {
+    let watch = stage.watch(stage.picture().await);
+    for (source, kind) in [
+        (PAIRS, Kind::Truncated),
+        (PAIRS, Kind::Empty),
+        (VOICE, Kind::Truncated),
+        (TEAMS_USERS, Kind::ResetMidBody),
+        (GOTO_USERS, Kind::LyingTotal),
+        (LINES, Kind::Empty),
+    ] {
+        let fault = Fault { source, kind };
+        watch.during(&fault.name());
+        stage.control().add_faults(&[fault.rule()]).await.unwrap();
+        read_again(stage, 1).await;
+        stage.control().clear_faults().await.unwrap();
+    }
+    read_again(stage, 1).await;
+    let users = watch.end().await.into_iter().filter(|line| line.contains("tcu/") || line.contains("usrun/"));
+    assert_eq!(users.collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+/// Faults in the middle of the push and of the read-back.
+async fn faults_while_the_push_is_read_back(stage: &Stage) {
+    let sync_state = OF_THE_ACCOUNT[7];
+    for (source, kind) in [
+        (sync_state, Kind::Html(200)),
+        (PAIRS, Kind::MalformedJson),
+        (VOICE, Kind::Empty),
+        (ASSIGNMENTS, Kind::Status(429, None)),
+        (PAIRS, Kind::LyingTotal),
+    ] {
+        stage.control().add_faults(&lasting(source, kind)).await.unwrap();
+        stage.advance("20s").await;
+        stage.control().clear_faults().await.unwrap();
+    }
+}
+
+/// R4, T30: faults from the first call on and in the middle of the first run: nothing is begun on half a reading, nothing is
+/// done twice, and nobody goes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_during_the_first_run_delay_it_and_repeat_nothing() {
+    let stage = Stage::prepare("faults-first").await;
+    let watch = stage.watch(stage.picture().await);
+    nothing_is_begun_before_everything_is_read(&stage).await;
+    sign_in_is_awaited(&stage).await;
+    faults_while_the_push_is_awaited(&stage).await;
+    stage.sign_in().await;
+    faults_while_the_push_is_read_back(&stage).await;
+    stage.finish(2).await;
+    stage.rest().await;
+    assert_eq!(stage.environment.list("usrun").await.unwrap().len(), 1);
+    let counters = stage.control().journal("wrote=true").await.unwrap()["counters"].clone();
+    assert_eq!(counters["connector POST /accounts/{accountKey}/pbxs/{organizationId}/users:batch"], 1, "{counters}");
+    assert_eq!(counters["connector POST /accounts/{accountKey}/syncs"], 2, "one import and one push: {counters}");
+    for (user, states) in watch.states() {
+        let forward = [&["Connected"][..], &["Pending", "Connected"], &["Blocked"], &["Waiting"]];
+        assert!(
+            forward.contains(&states.iter().map(String::as_str).collect::<Vec<_>>().as_slice()),
+            "{user}: {states:?}"
+        );
+    }
+    watch.end().await;
+}
+
+/// R4, T30: a page lost in the middle of a listing, an error on a later page: on a tenant whose listings have several pages.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_on_a_later_page_changes_nobody() {
+    let stage = Stage::prepare_with("faults-pages", |setup| {
+        setup.simulator.retain(|flag| flag != "--demo");
+        setup.simulator.extend(["--users", "260", "--licenses", "3"].map(str::to_owned));
+    })
+    .await;
+    stage.start("2m").await;
+    stage.finish(3).await;
+    stage.rest().await;
+    let siege = Siege::begin(&stage).await;
+    let later = |source: Source, marker: &str, kind: Kind| {
+        let matches = json!({"api": source.api, "route": source.route, "query": marker});
+        (source, json!([{"match": matches, "then": kind.effect()}]))
+    };
+    for (source, rule) in [
+        later(LINES, "pageMarker", Kind::Truncated),
+        later(LINES, "pageMarker", Kind::Empty),
+        later(LINES, "pageMarker", Kind::Status(503, None)),
+        later(CANDIDATES, "pageMarker", Kind::Truncated),
+        later(CANDIDATES, "pageMarker", Kind::LyingTotal),
+        later(EXTENSIONS, "pageMarker", Kind::Truncated),
+        later(NUMBERS, "pageMarker", Kind::Html(502)),
+        later(VOICE, "$skip", Kind::ResetMidBody),
+    ] {
+        siege.watch.during(&rule.to_string());
+        stage.control().add_faults(&rule).await.unwrap();
+        let seen = async || causes(&stage).await[source.name].is_some();
+        stage.advance_until(&rule.to_string(), "20s", 30, seen).await;
+        siege.unchanged(&rule.to_string());
+        siege.heal().await;
+    }
+    siege.end().await;
+}

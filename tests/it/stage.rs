@@ -68,17 +68,19 @@ impl Stage {
     /// From nothing to the end state, the sign-in for the push included.
     pub(crate) async fn connect(&self, interval: &str) {
         self.start(interval).await;
-        self.finish().await;
+        self.finish(2).await;
         self.rest().await;
     }
 
-    /// Until both eligible users are connected, whatever was before.
-    pub(crate) async fn finish(&self) {
+    /// Until so many users are connected and the policy is ready, whatever was before.
+    pub(crate) async fn finish(&self, connected: u64) {
         for _ in 0..60 {
             self.advance("30s").await;
             self.sign_in().await;
             let policy = self.get("usp", POLICY).await;
-            if objects::condition(&policy, "Ready") == Some("True") && policy["status"]["users"]["connected"] == 2 {
+            if objects::condition(&policy, "Ready") == Some("True")
+                && policy["status"]["users"]["connected"] == connected
+            {
                 return;
             }
         }
@@ -154,6 +156,29 @@ impl Stage {
         drop(api.delete(name, &kube::api::DeleteParams::default()).await.unwrap());
     }
 
+    /// Changes the account's interval; the new spec is read at once.
+    pub(crate) async fn read_every(&self, interval: &str) {
+        self.patch("tca", ACCOUNT, &json!({"spec": {"interval": interval}})).await;
+        self.observed("tca", ACCOUNT).await;
+        self.rest().await;
+    }
+
+    /// Until the operator has seen the newest spec of an object.
+    pub(crate) async fn observed(&self, kind: &str, name: &str) -> Value {
+        let seen = |object: &Value| object["status"]["observedGeneration"] == object["metadata"]["generation"];
+        self.environment.wait_for(kind, name, "the spec is observed", seen).await.unwrap()
+    }
+
+    /// Where each user stands: state and reason by name.
+    pub(crate) async fn standing(&self) -> BTreeMap<String, (String, String)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let users = self.environment.list("tcu").await.unwrap();
+        users
+            .into_iter()
+            .map(|(name, user)| (name, (text(&user["status"]["state"]), text(&user["status"]["reason"]))))
+            .collect()
+    }
+
     /// How many readings of everything the operator has made.
     pub(crate) async fn full_readings(&self) -> u64 {
         let metrics = self.environment.operator().metrics().await.unwrap();
@@ -201,6 +226,7 @@ struct Seen {
     doing: String,
     differences: Vec<String>,
     last: Picture,
+    states: BTreeMap<String, Vec<String>>,
 }
 
 impl Watch {
@@ -212,6 +238,11 @@ impl Watch {
     /// What differed since the last look.
     pub(crate) fn differences(&self) -> Vec<String> {
         std::mem::take(&mut self.seen.lock().unwrap().differences)
+    }
+
+    /// The states that each user had, one after the other.
+    pub(crate) fn states(&self) -> BTreeMap<String, Vec<String>> {
+        self.seen.lock().unwrap().states.clone()
     }
 
     /// Ends watching; what differed in the meantime.
@@ -234,6 +265,12 @@ impl Seen {
             }
             if let Some(difference) = difference(self.picture.get(&key).unwrap_or(&Value::Null), &object, "") {
                 differences.push(format!("{key}{difference}"));
+            }
+            if let (Some(state), "tcu") = (object["status"]["state"].as_str(), kind) {
+                let states = self.states.entry(key.clone()).or_default();
+                if states.last().is_none_or(|last| last != state) {
+                    states.push(state.to_owned());
+                }
             }
             self.last.insert(key, object);
         }

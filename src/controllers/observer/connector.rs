@@ -53,7 +53,8 @@ async fn pbx_reading(reader: &Reader<'_>, kind: ReadingKind, old: PbxReading, pb
             present(connector.entitlement(pbx).await).map(|bought| bought.as_ref().map(translate::entitlement));
         reading.entitlement = reader.single("entitlements", &reading.entitlement, entitlement);
         let users = connector.users(pbx, |user| Some(translate::connector_user(user))).await;
-        reading.users = reader.list("connectorUsers", &reading.users, users);
+        // Its total tells of a lost page; only a listing that lost everybody looks complete.
+        reading.users = reader.confirmed(("connector-users", Some(pbx)), &reading.users, listed(users), |_| Some(()));
     }
     if kind == ReadingKind::Full {
         let candidates = connector.candidates(pbx, |candidate| Some(translate::candidate(candidate))).await;

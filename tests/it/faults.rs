@@ -339,9 +339,9 @@ async fn a_lie_that_is_repeated_takes_nothing_away(stage: &Stage, source: Source
     read_again(stage, 3).await;
     let during = stage.standing().await;
     for (name, _) in before.iter().filter(|(_, (state, _))| state == "Connected") {
-        let (state, reason) = during[name].clone();
-        let reported = matches!((&*state, &*reason), ("Retained", "InGracePeriod") | ("Blocked", "Disconnected"));
-        assert!(reported, "{name}: {state} {reason}");
+        let (shown, reason) = during[name].clone();
+        let reported = matches!((&*shown, &*reason), ("Retained", "InGracePeriod") | ("Blocked", "Disconnected"));
+        assert!(reported, "{name}: {shown} {reason}");
     }
     let connected =
         |line: &&String| before.iter().any(|(name, (state, _))| state == "Connected" && line.contains(name));

@@ -54,7 +54,7 @@ async fn pbx_reading(reader: &Reader<'_>, kind: ReadingKind, old: PbxReading, pb
         reading.entitlement = reader.single("entitlements", &reading.entitlement, entitlement);
         let users = connector.users(pbx, |user| Some(translate::connector_user(user))).await;
         // Its total tells of a lost page; only a listing that lost everybody looks complete.
-        reading.users = reader.confirmed(("connector-users", Some(pbx)), &reading.users, listed(users), |_| Some(()));
+        reading.users = reader.confirmed(("connectorUsers", Some(pbx)), &reading.users, listed(users), |_| Some(()));
     }
     if kind == ReadingKind::Full {
         let candidates = connector.candidates(pbx, |candidate| Some(translate::candidate(candidate))).await;

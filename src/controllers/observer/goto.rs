@@ -43,8 +43,8 @@ pub(super) async fn read(reader: &Reader<'_>, old: &Snapshot) -> Part {
         missing_scopes: missing_scopes(&facts).unwrap_or_default().iter().map(|scope| scope.name.to_owned()).collect(),
         super_admin,
     });
-    let access = reader.source("goto-access", &old.goto_access, access.map_err(|error| source_failure(&error)));
-    let users = reader.list("goto-users", &old.goto_users, users);
+    let access = reader.source("gotoAccess", &old.goto_access, access.map_err(|error| source_failure(&error)));
+    let users = reader.list("gotoUsers", &old.goto_users, users);
     let lines = reader.source("lines", &old.lines, listed(lines).and_then(|lines| with_everybody(&users, lines)));
     let extensions =
         reader.confirmed(("extensions", None), &old.extensions, listed(extensions), |it| Some(it.id.clone()));

@@ -120,9 +120,8 @@ impl Stage {
             }
             self.advance(step).await;
         }
-        if !holds().await {
-            panic!("{what}: not within {steps} x {step}; {}", self.trouble().await);
-        }
+        let held = holds().await;
+        assert!(held, "{what}: not within {steps} x {step}; {}", self.trouble().await);
     }
 
     /// The conditions that are not as they should be, and the sources that were not read.
@@ -232,7 +231,7 @@ struct Seen {
 impl Watch {
     /// What is being done, for the message of a failure.
     pub(crate) fn during(&self, doing: &str) {
-        self.seen.lock().unwrap().doing = doing.to_owned();
+        doing.clone_into(&mut self.seen.lock().unwrap().doing);
     }
 
     /// What differed since the last look.

@@ -140,7 +140,12 @@ impl Decision {
                 let status = run_status::created(counters, number(spec.actions.len()), records.now);
                 RunPlan::Create(NewRun { name, spec, status })
             }
-            Self::Resume(run) => RunPlan::Resume(run),
+            Self::Resume(mut run) => {
+                // A crash before its first status: nothing was written for it yet, so these are still the counters of its plan.
+                let planned = run.status.state.is_none().then_some(counters);
+                run.status.counters = run.status.counters.or(planned);
+                RunPlan::Resume(run)
+            }
             Self::Close(name, before, tally, ending) => {
                 RunPlan::Close(ClosedRun { name, status: run_status::closed(&before, tally, ending, records.now) })
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::cluster::Cluster;
 use super::world::{World, at, key};
-use crate::api::{Managed, Reason, UserStage, UserState, UserSyncPolicyStatus, UserSyncRunStatus};
+use crate::api::{Counters, Managed, Reason, UserStage, UserState, UserSyncPolicyStatus, UserSyncRunStatus};
 use crate::domain::{EntraObjectId, UserKey};
 
 /// Pin, mark, state, stage and reason.
@@ -43,6 +43,11 @@ fn end(cluster: &Cluster) -> End {
     }
 }
 
+/// The counters of each run when it was planned.
+fn planned(cluster: &Cluster) -> Vec<Option<Counters>> {
+    cluster.runs.values().map(|run| run.status.counters).collect()
+}
+
 fn undisturbed() -> (End, u32) {
     let mut cluster = start();
     cluster.settle();
@@ -54,6 +59,11 @@ fn undisturbed() -> (End, u32) {
 fn a_crash_before_any_write_ends_the_same() {
     let (expected, writes) = undisturbed();
     assert_eq!(expected.pairs.len(), 4);
+    let counters = {
+        let mut cluster = start();
+        cluster.settle();
+        planned(&cluster)
+    };
     for budget in 0..writes {
         let mut cluster = start();
         cluster.budget = Some(budget);
@@ -61,7 +71,7 @@ fn a_crash_before_any_write_ends_the_same() {
         cluster.restart();
         cluster.settle();
         assert_eq!(end(&cluster), expected, "crash before write {budget}");
-        assert_eq!(cluster.runs.len(), 1, "crash before write {budget}");
+        assert_eq!(planned(&cluster), counters, "crash before write {budget}");
         assert!(cluster.puts.len() <= 4, "crash before write {budget}");
     }
 }

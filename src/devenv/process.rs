@@ -137,10 +137,13 @@ fn tail(file: &Path, bytes: u64) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
+/// Ports that the system gives to nobody by itself: what is killed and started again finds its port still free.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
+
 /// A loopback port that nobody listens on at the moment.
 pub fn free_port() -> anyhow::Result<u16> {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).context("looking for a free port")?;
-    Ok(listener.local_addr()?.port())
+    let mut ports = std::iter::repeat_with(|| rand::random_range(PORTS)).take(100);
+    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).context("looking for a free port")
 }
 
 #[cfg(test)]

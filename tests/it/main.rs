@@ -4,6 +4,7 @@
 mod chart;
 mod connect;
 mod control_plane;
+mod crash;
 mod environment;
 mod faults;
 mod harness;

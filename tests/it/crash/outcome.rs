@@ -140,10 +140,6 @@ impl Lines {
         if let Some(status) = object["status"].as_object_mut() {
             status.remove("startedAt");
         }
-        // A sign-in ends an hour after it was given, whenever that was.
-        if let Some(push) = object.pointer_mut("/status/tenantPush").and_then(Value::as_object_mut) {
-            push.remove("authorization");
-        }
         self.flatten(&format!("{name} spec"), &object["spec"]);
         self.flatten(&format!("{name} status"), &object["status"]);
     }

@@ -128,11 +128,12 @@ impl Play {
         process.until(PATIENCE, probe).await.map(drop)
     }
 
-    /// The Global Administrator opens every link once, as soon as it is shown.
+    /// The Global Administrator opens every link of the simulator once, as soon as it is shown; others lead to the vendors.
     async fn sign_in(&self) -> anyhow::Result<()> {
         let mut opened = BTreeSet::new();
         loop {
-            let link = self.wait("tca", "shows a link", |objects| new_link(objects, &opened)).await?;
+            let wanted = |link: &str| link.starts_with(self.control().url()) && !opened.contains(link);
+            let link = self.wait("tca", "shows a link", |objects| link(objects, &wanted)).await?;
             self.control().click(&link).await?;
             opened.insert(link);
         }
@@ -175,8 +176,7 @@ impl Play {
     }
 }
 
-fn new_link(objects: &Objects, opened: &BTreeSet<String>) -> Option<String> {
+fn link(objects: &Objects, wanted: &impl Fn(&str) -> bool) -> Option<String> {
     let actions = objects.get(ACCOUNT)?["status"]["pendingActions"].as_array()?;
-    let links = actions.iter().filter_map(|action| action["link"].as_str());
-    links.map(str::to_owned).find(|link| !opened.contains(link))
+    actions.iter().filter_map(|action| action["link"].as_str()).find(|link| wanted(link)).map(str::to_owned)
 }

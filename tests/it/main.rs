@@ -3,8 +3,10 @@
 
 mod budget;
 mod chart;
+mod connect;
 mod control_plane;
 mod environment;
 mod harness;
 mod layering;
 mod proxy;
+mod stage;

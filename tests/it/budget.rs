@@ -18,6 +18,15 @@ async fn explore() {
     let first = world.ledger().await;
     eprintln!("ledger {:?}", began.elapsed());
     eprintln!("{:#?}\n{:#?}\n{:#?}\n{:#?}", first.requests_by_kind(), first.calls_by_name(), first.readings, first.passes);
+    let mut last = None;
+    for call in first.calls.iter().filter(|call| call.api == "connector") {
+        let short = call.route.rsplit('/').next().unwrap();
+        if short == "{accountKey}" || call.method == "POST" || ((short == "users" || short == "candidates") && call.page == Some(0)) {
+            let gap = last.map(|last| call.at.duration_since(last));
+            eprintln!("{} {:?} {} {short} {} {:?}", call.at, gap, call.method, call.status, call.injected);
+            last = Some(call.at);
+        }
+    }
     world.advance("11m").await;
     world.advance("11m").await;
     let rest = world.ledger().await.since(&first);

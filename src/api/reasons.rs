@@ -113,7 +113,7 @@ reasons! {
     AwaitingPushSignIn: Human, GLOBAL, "Changes wait to be pushed to Teams, and the push needs a sign-in.", "Open the link and sign in as Global Administrator: card #6 Sync Now.";
     ServiceDisabled: Human, SUPER, "Enable Sync or Enable Service is off.", "At #3 open Services > Teams and switch on Enable Sync, then Enable Service.";
     PermissionMissing: Human, GLOBAL, "The operator's own credentials lack a permission.", "Grant the named permission and consent to it.";
-    NotSuperAdministrator: Human, SUPER, "The GoTo credentials do not belong to a super admin.", "Give the user of the credentials the super admin role, or use another user's credentials.";
+    NotSuperAdministrator: Human, SUPER, "The GoTo credentials do not belong to a super admin, or lack the scope identity:.", "Give the user of the credentials the super admin role, or use credentials that have role and scope.";
     DomainUnverified: Human, GLOBAL, "A Direct Routing domain is not verified in the tenant.", "Finish the verification of the domain.";
     DomainActivationPending: Waiting, ANYBODY, "Microsoft is activating the Direct Routing domain; this takes up to 24 hours.", "Nothing: it is looked at again.";
     DomainActivationStuck: Human, SUPER, "A Direct Routing domain was refused or is not activated after 36 hours.", "Look at the failure in the connector portal; the last resort is the account or project manager at GoTo.";

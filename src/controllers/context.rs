@@ -57,7 +57,7 @@ pub struct Context {
     pub recorder: Recorder,
     /// Own writes that the stores have not shown yet.
     pub expectations: Expectations,
-    /// When each policy last wrote to the connector.
+    /// When each account and each policy last wrote to the connector.
     pub last_writes: LastWrites,
     /// Values of `requestedAt` for which a reading was ordered.
     pub requests: Requested,
@@ -151,24 +151,24 @@ impl Requested {
     }
 }
 
-/// When each policy last wrote to the connector, by uid. Lost with the process without harm: the next reading is newer anyway.
+/// When each account and each policy last wrote to the connector, by uid. Lost with the process without harm: the next reading is newer anyway.
 #[derive(Clone, Debug, Default)]
 pub struct LastWrites(Arc<Mutex<HashMap<String, Timestamp>>>);
 
 impl LastWrites {
-    /// The last write of the policy in this process.
-    pub fn of(&self, policy: &str) -> Option<Timestamp> {
-        self.lock().get(policy).copied()
+    /// The last write for the object in this process.
+    pub fn of(&self, uid: &str) -> Option<Timestamp> {
+        self.lock().get(uid).copied()
     }
 
-    /// The policy wrote now.
-    pub fn note(&self, policy: &str, at: Timestamp) {
-        self.lock().insert(policy.to_owned(), at);
+    /// Something was written for the object now.
+    pub fn note(&self, uid: &str, at: Timestamp) {
+        self.lock().insert(uid.to_owned(), at);
     }
 
-    /// The policy is gone.
-    pub fn forget(&self, policy: &str) {
-        self.lock().remove(policy);
+    /// The object is gone.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Timestamp>> {

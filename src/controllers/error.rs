@@ -107,7 +107,7 @@ fn credentials_reason(problem: CredentialsProblem, api: Api) -> Reason {
     match problem {
         CredentialsProblem::SecretExpired => Reason::CredentialsExpired,
         CredentialsProblem::TenantNotFound | CredentialsProblem::OtherCloud => Reason::TenantMismatch,
-        CredentialsProblem::ScopeOrRoleMissing => Reason::PermissionMissing,
+        CredentialsProblem::ScopeOrRoleMissing => Reason::NotSuperAdministrator,
         CredentialsProblem::Propagating => unreachable_reason(api),
         CredentialsProblem::ClientRefused
         | CredentialsProblem::AppDisabled

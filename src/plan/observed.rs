@@ -29,6 +29,8 @@ pub struct ObservedAccount<'a> {
     pub credentials: Option<Problem>,
     /// The newest reading.
     pub snapshot: Option<&'a Snapshot>,
+    /// When this process last took a step for the account: what was read before does not show it.
+    pub last_step: Option<Timestamp>,
     /// The policies that name the account.
     pub policies: Vec<PolicyDemand>,
 }

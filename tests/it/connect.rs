@@ -54,7 +54,8 @@ async fn the_demo_world_ends_as_described() {
             !stage.environment.list("usrun").await.unwrap().is_empty()
         })
         .await;
-    let batches = stage.control().journal("route=*/users:batch").await.unwrap();
+    let batches =
+        stage.control().journal("route=/accounts/{accountKey}/pbxs/{organizationId}/users:batch").await.unwrap();
     assert_eq!(batches["calls"].as_array().unwrap().len(), 0, "nothing is sent before the run is stored");
     let before = counters_equal_card5(&stage, "before the run").await;
     assert_eq!(
@@ -124,7 +125,7 @@ async fn in_the_middle_of_a_run_the_counters_are_the_dashboards() {
         setup.simulator.splice(at..=at, ["--users", "60", "--licenses", "55", "--unmatched", "5"].map(str::to_owned));
     })
     .await;
-    let hold = json!([{"match": {"route": "*/users:batch"}, "after": 1, "then": {"status": {"code": 503}}}]);
+    let hold = json!([{"match": {"route": "/accounts/{accountKey}/pbxs/{organizationId}/users:batch"}, "after": 1, "then": {"status": {"code": 503}}}]);
     stage.control().add_faults(&hold).await.unwrap();
     stage.start("10m").await;
     let applied = async || {
@@ -153,64 +154,49 @@ struct Gate {
     name: &'static str,
     edit: Value,
     condition: &'static str,
-    reasons: &'static [&'static str],
+    reason: &'static str,
 }
 
 fn gates() -> Vec<Gate> {
-    let gate = |name, edit, condition, reasons| Gate { name, edit, condition, reasons };
+    let gate = |name, edit, condition, reason| Gate { name, edit, condition, reason };
     vec![
-        gate("invitation", json!({"edit": "expireInvitation"}), "ManagerOnboarded", &["InvitationExpired"]),
+        gate("invitation", json!({"edit": "expireInvitation"}), "ManagerOnboarded", "InvitationExpired"),
         gate(
             "enable-sync",
             json!({"edit": "setServices", "syncEnabled": false, "enabled": false}),
             "ServiceEnabled",
-            &["ServiceDisabled"],
+            "ServiceDisabled",
         ),
-        gate(
-            "enable-service",
-            json!({"edit": "setServices", "enabled": false}),
-            "ServiceEnabled",
-            &["ServiceDisabled"],
-        ),
+        gate("enable-service", json!({"edit": "setServices", "enabled": false}), "ServiceEnabled", "ServiceDisabled"),
         gate(
             "consent-calling",
             json!({"edit": "revokeConsent", "group": "Calling"}),
             "ConsentGranted",
-            &["ConsentRevoked"],
+            "ConsentRevoked",
         ),
         gate(
             "consent-directory",
             json!({"edit": "revokeConsent", "group": "Directory"}),
             "ConsentGranted",
-            &["ConsentRevoked"],
+            "ConsentRevoked",
         ),
-        gate("domain", json!({"edit": "setDomain", "state": "Published"}), "DomainActivated", &["DomainUnverified"]),
-        gate("import", json!({"edit": "clearImports"}), "DirectoryImported", &["ImportOverdue"]),
-        gate("verification", json!({"edit": "failVerification"}), "ConnectionVerified", &["VerificationFailed"]),
-        gate(
-            "visible",
-            json!({"edit": "setEntitlement", "visible": false, "active": true}),
-            "Entitled",
-            &["NotEntitled"],
-        ),
-        gate(
-            "active",
-            json!({"edit": "setEntitlement", "visible": true, "active": false}),
-            "Entitled",
-            &["NotEntitled"],
-        ),
-        gate("licenses", json!({"edit": "setLicenses", "total": 0}), "Entitled", &["NotEntitled"]),
+        gate("domain", json!({"edit": "setDomain", "state": "Published"}), "DomainActivated", "DomainUnverified"),
+        gate("import", json!({"edit": "clearImports"}), "DirectoryImported", "ImportOverdue"),
+        gate("verification", json!({"edit": "failVerification"}), "ConnectionVerified", "VerificationFailed"),
+        gate("visible", json!({"edit": "setEntitlement", "visible": false, "active": true}), "Entitled", "NotEntitled"),
+        gate("active", json!({"edit": "setEntitlement", "visible": true, "active": false}), "Entitled", "NotEntitled"),
+        gate("licenses", json!({"edit": "setLicenses", "total": 0}), "Entitled", "NotEntitled"),
         gate(
             "permission",
             json!({"edit": "removeAppPermission", "permission": "User.Read.All"}),
             "PermissionsGranted",
-            &["PermissionMissing"],
+            "PermissionMissing",
         ),
         gate(
             "super-admin",
             json!({"edit": "setAdminRoles", "user": "kofi@contoso.example", "roles": []}),
             "CredentialsValid",
-            &["NotSuperAdministrator", "PermissionMissing"],
+            "NotSuperAdministrator",
         ),
     ]
 }
@@ -241,9 +227,14 @@ async fn holds_back(gate: Gate) {
     assert!(readings >= 3, "{}: only {readings} more readings", gate.name);
     assert_eq!(connector_writes(&stage, 0).await, Vec::<String>::new(), "{}", gate.name);
     let account = stage.get("tca", ACCOUNT).await;
-    let shown = reason(&account, gate.condition).unwrap_or("-");
-    assert_eq!(condition(&account, gate.condition), Some("False"), "{}: {shown}", gate.name);
-    assert!(gate.reasons.contains(&shown), "{}: {shown}", gate.name);
+    assert_eq!(
+        condition(&account, gate.condition),
+        Some("False"),
+        "{}: {:#}",
+        gate.name,
+        account["status"]["conditions"]
+    );
+    assert_eq!(reason(&account, gate.condition), Some(gate.reason), "{}", gate.name);
     assert_ne!(condition(&account, "Ready"), Some("True"), "{}", gate.name);
     assert!(account["status"]["waitingFor"].is_string(), "{}: who acts is told", gate.name);
     give_back(&stage, world).await;
@@ -293,7 +284,9 @@ async fn a_second_hour_writes_nothing_and_reads_once_per_interval() {
     let secrets = asked.iter().filter(|it| it.resource == "secrets").count() as u64;
     assert_eq!(secrets, 2 * made, "each Secret once before each reading");
     for (route, first_pages) in first_pages(&stage, sequence).await {
-        assert!(first_pages <= made, "{route}: begun {first_pages} times in {made} readings");
+        // Without a link to a next page only an empty page proves the end of this one.
+        let each = if route.ends_with("/numberAssignments") { 2 } else { 1 };
+        assert!(first_pages <= each * made, "{route}: begun {first_pages} times in {made} readings");
     }
 }
 
@@ -313,7 +306,7 @@ async fn first_pages(stage: &Stage, since: u64) -> BTreeMap<String, u64> {
     let journal = stage.control().journal(&format!("since={since}")).await.unwrap();
     let mut counts = BTreeMap::new();
     for call in journal["calls"].as_array().unwrap() {
-        let begun = call["page"] == 1 && call["injected"].is_null() && call["status"] == 200;
+        let begun = call["page"] == 0 && call["injected"].is_null() && call["status"] == 200;
         if begun {
             *counts.entry(call["route"].as_str().unwrap().to_owned()).or_default() += 1;
         }

@@ -89,7 +89,11 @@ impl Stage {
     pub(crate) async fn sign_in(&self) -> bool {
         let account = self.get("tca", ACCOUNT).await;
         let actions = account["status"]["pendingActions"].as_array().cloned().unwrap_or_default();
-        let Some(link) = actions.iter().find_map(|action| action["link"].as_str()) else { return false };
+        let Some(link) =
+            actions.iter().find_map(|action| action["link"].as_str().filter(|it| it.starts_with(self.control().url())))
+        else {
+            return false;
+        };
         let new = self.clicked.lock().unwrap().insert(link.to_owned());
         if new {
             self.control().click(link).await.unwrap();

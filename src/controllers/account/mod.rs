@@ -83,6 +83,9 @@ async fn pass(account: &Arc<TeamsConnectorAccount>, ctx: &Arc<Context>) -> Resul
     let plan = plan::account(&view, now);
     drop(busy);
     let problems = act::act(&plan, account, ctx).await;
+    if !plan.steps.is_empty() {
+        ctx.last_writes.note(&uid, ctx.clock.now());
+    }
     let _busy = ctx.clock.busy();
     let report = plan::report(&view, &plan, &problems, ctx.clock.now());
     let before = account.status.clone().unwrap_or_default();
@@ -120,6 +123,7 @@ async fn delete(
 ) -> Result<(), PassError> {
     ctx.observers.forget(uid);
     ctx.requests.forget(uid);
+    ctx.last_writes.forget(uid);
     finalizer::remove(api, account.as_ref()).await?;
     ctx.wake_policies(account);
     Ok(())

@@ -3,6 +3,7 @@
 use std::str::FromStr as _;
 use std::sync::Arc;
 
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::api::{REQUESTED_AT, TeamsConnectorAccount, TeamsConnectorAccountStatus, UserSyncPolicy};
@@ -25,6 +26,7 @@ pub(in crate::controllers) struct Observed {
 pub(in crate::controllers) struct Facts {
     pub(in crate::controllers) suspended: bool,
     requested_at: Option<String>,
+    last_step: Option<Timestamp>,
     policies: Vec<PolicyDemand>,
 }
 
@@ -36,6 +38,7 @@ pub(in crate::controllers) fn observe(account: &Arc<TeamsConnectorAccount>, ctx:
     let facts = Facts {
         suspended: account.spec.suspend || is_paused(account.as_ref()),
         requested_at: account.annotations().get(REQUESTED_AT).cloned(),
+        last_step: ctx.last_writes.of(&uid),
         policies: demands.collect(),
     };
     Observed {
@@ -71,6 +74,7 @@ impl Observed {
             requested_at: self.facts.requested_at.as_deref(),
             credentials: self.reading.problem.clone(),
             snapshot: self.reading.snapshot.as_deref(),
+            last_step: self.facts.last_step,
             policies: self.facts.policies.clone(),
         }
     }

@@ -84,20 +84,20 @@ pub fn account(observed: &ObservedAccount, now: Timestamp) -> AccountPlan {
     let empty = Empty::default();
     let view = View::new(observed, &empty, now);
     let wanted = steps::wanted(&view);
-    let (steps, held_back) = if steps::backing_off(&view) { (Vec::new(), wanted) } else { (wanted, Vec::new()) };
+    let (wanted, held_back) = if steps::backing_off(&view) { (Vec::new(), wanted) } else { (wanted, Vec::new()) };
     let mut judged = graph::judge(&view);
     graph::keep_held(&mut judged, &held_back, &observed.status.conditions);
     let stale = sources::stale(&view);
     let pending_actions = pending::actions(&view, &judged);
     let gates: Vec<_> = judged.into_iter().map(Judged::into_draft).collect();
     AccountPlan {
-        next: next::next(&view, &gates, &steps, &pending_actions),
+        next: next::next(&view, &gates, &wanted, &pending_actions),
         write_gate: graph::write_gate(&view, &view.pbxs, stale.as_ref()),
         pbx_gates: pbx_gates(&view, stale.as_ref()),
         sources_complete: sources::condition(&view),
         push_finished_at: push::unseen_end(&view),
         gates,
-        steps,
+        steps: wanted.into_iter().filter(|step| !steps::awaits_reading(&view, step)).collect(),
         pending_actions,
         held_back,
         stale,

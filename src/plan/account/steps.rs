@@ -70,6 +70,19 @@ pub(super) fn wanted(view: &View) -> Vec<AccountStep> {
     bindings.chain(verifications).chain(directory_import(view)).chain(tenant_push(view)).collect()
 }
 
+/// Whether nothing was read yet since a step was taken that would show this one.
+pub(super) fn awaits_reading(view: &View, step: &AccountStep) -> bool {
+    let read_at = match step {
+        AccountStep::BindPbx { .. } => view.snapshot.record.read_at,
+        AccountStep::StartVerification { pbx, .. } => {
+            view.pbxs.iter().find(|known| known.id == *pbx).and_then(|known| known.reading.verification.read_at)
+        }
+        AccountStep::StartDirectoryImport { .. } | AccountStep::StartPush { .. } => view.snapshot.activity.read_at,
+        AccountStep::RequestPushAuthorization { .. } => view.snapshot.push_authorization.read_at,
+    };
+    view.observed.last_step.is_some_and(|taken| read_at.is_none_or(|at| at < taken))
+}
+
 /// Whether a step failed lately and nobody asked for another try. Failures of credentials that were mended do not count.
 pub(super) fn backing_off(view: &View) -> bool {
     let status = view.observed.status;

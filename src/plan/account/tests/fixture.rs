@@ -39,6 +39,7 @@ pub(super) struct World {
     pub(super) credentials: Option<Problem>,
     pub(super) suspended: bool,
     pub(super) requested_at: Option<String>,
+    pub(super) last_step: Option<Timestamp>,
     pub(super) now: Timestamp,
 }
 
@@ -53,6 +54,7 @@ impl World {
             credentials: None,
             suspended: false,
             requested_at: None,
+            last_step: None,
             now: minute(120),
         }
     }
@@ -80,6 +82,7 @@ impl World {
             requested_at: self.requested_at.as_deref(),
             credentials: self.credentials.clone(),
             snapshot: self.snapshot.as_ref(),
+            last_step: self.last_step,
             policies: self.policies.clone(),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::jiff::SignedDuration;
+
 use super::fixture::{BRANCH, HEAD, World, failed_source, job, minute, pbx, record};
 use crate::api::{Failure, Reason};
 use crate::plan::account::{AccountStep, TENANT_PUSHED};
@@ -59,6 +61,20 @@ fn a_listed_pbx_is_bound_and_no_other() {
     holds writes: Progressing (Branch: the PBX is being bound.)
     step: bind PBX 00000000-0000-4000-8000-0000000000ee
     ");
+}
+
+/// P1: one call for one intent. It is looked for soon, and taken again only if a later reading does not show it.
+#[test]
+fn a_step_is_not_repeated_before_a_reading_that_would_show_it() {
+    let mut world = unbound();
+    let taken = world.plan().steps;
+    world.last_step = Some(world.now);
+    let plan = world.plan();
+    assert_eq!(plan.steps, vec![]);
+    assert_eq!(plan.next, Next::At(world.now + SignedDuration::from_secs(2), ReadingKind::Account));
+    let record = Source::complete(world.snapshot().record.known().unwrap().clone(), world.now);
+    world.snapshot().record = record;
+    assert_eq!(world.plan().steps, taken);
 }
 
 #[test]

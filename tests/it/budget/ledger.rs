@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use teams_connector_operator::devenv::audit::Request;
 use teams_connector_operator::devenv::environment::Environment;
-use teams_connector_operator::devenv::objects::Objects;
+use teams_connector_operator::devenv::objects;
 use teams_connector_operator::devenv::simulator::Control;
 
 use crate::harness;
@@ -57,9 +59,14 @@ impl Call {
         format!("{} {} {}", self.api, self.method, self.route)
     }
 
-    /// Whether the answer is the true one of an API that was asked for the first time.
+    /// Whether the API answered it truly: neither a fault nor a limit.
     pub(super) fn is_true(&self) -> bool {
         self.injected.is_none() && self.status != 429
+    }
+
+    /// Whether an access token was asked for.
+    pub(super) fn is_token(&self) -> bool {
+        self.method == "POST" && self.route.ends_with("/token")
     }
 }
 
@@ -70,7 +77,8 @@ impl World {
         let environment = harness::prepare_with(name, |setup| {
             setup.simulator.retain(|flag| flag != "--demo");
             setup.simulator.iter_mut().filter(|flag| *flag == "jump").for_each(|flag| "explicit".clone_into(flag));
-            let sized = ["--users".to_owned(), users.to_string(), "--unmatched".to_owned(), unmatched_percent.to_string()];
+            let sized =
+                ["--users".to_owned(), users.to_string(), "--unmatched".to_owned(), unmatched_percent.to_string()];
             setup.simulator.extend(sized);
         })
         .await;
@@ -101,7 +109,10 @@ impl World {
             }
             self.advance(STEP).await;
         }
-        panic!("{kind}/{name}: {what}: not within {STEPS} x {STEP}, seed {}; {last:#}", self.environment.simulator().seed())
+        panic!(
+            "{kind}/{name}: {what}: not within {STEPS} x {STEP}, seed {}; {last:#}",
+            self.environment.simulator().seed()
+        )
     }
 
     /// The Global Administrator opens the link that the account names.
@@ -120,7 +131,10 @@ impl World {
         loop {
             self.advance("0s").await;
             let now = self.count().await;
-            if now.requests.len() == before.requests.len() && now.calls.len() == before.calls.len() && now.passes == before.passes {
+            if now.requests.len() == before.requests.len()
+                && now.calls.len() == before.calls.len()
+                && now.passes == before.passes
+            {
                 return now;
             }
             before = now;
@@ -138,14 +152,20 @@ impl World {
         }
     }
 
-    pub(super) async fn users(&self) -> Objects {
-        self.environment.list("tcu").await.unwrap()
+    /// Renames people in GoTo: a new last name, as after a wedding.
+    pub(super) async fn rename(&self, keys: &[&str]) {
+        let edit = |key: &&str| json!({"edit": "renameGotoUser", "user": key, "email": null, "firstName": null, "lastName": "Renamed"});
+        self.control().edit(&keys.iter().map(edit).collect::<Vec<_>>()).await.unwrap();
     }
 
-    /// Renames people in GoTo: a new last name, as after a wedding.
-    pub(super) async fn rename(&self, keys: &[String]) {
-        let edit = |key: &String| json!({"edit": "renameGotoUser", "user": key, "email": null, "firstName": null, "lastName": "Renamed"});
-        self.control().edit(&keys.iter().map(edit).collect::<Vec<_>>()).await.unwrap();
+    /// Puts a label on every user object, several at a time, as the administrator.
+    pub(super) async fn label_users(&self, label: &str) {
+        let api = objects::api(self.environment.client(), self.environment.namespace(), "tcu").unwrap();
+        let names: Vec<_> = self.environment.list("tcu").await.unwrap().into_keys().collect();
+        let patch = Patch::Merge(json!({"metadata": {"labels": {label: "yes"}}}));
+        let params = PatchParams::default();
+        let labelling = names.iter().map(|name| api.patch(name, &params, &patch));
+        stream::iter(labelling).buffer_unordered(16).try_collect::<Vec<_>>().await.unwrap();
     }
 }
 
@@ -163,19 +183,18 @@ impl Ledger {
         }
     }
 
-    /// Requests of the API server by verb and resource.
-    pub(super) fn requests_by_kind(&self) -> BTreeMap<String, usize> {
+    /// What the operator wrote into Kubernetes.
+    pub(super) fn writes(&self) -> impl Iterator<Item = &Request> {
+        self.requests.iter().filter(|request| request.writes())
+    }
+
+    /// The same by verb, resource and answer.
+    pub(super) fn by_resource(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
-        for request in &self.requests {
+        for request in self.writes() {
             *counts.entry(format!("{} {} {}", request.verb, request.resource, request.code)).or_default() += 1;
         }
         counts
-    }
-
-    /// Writes to objects of a plural and its subresources.
-    pub(super) fn writes_to(&self, plural: &str) -> usize {
-        let of = |request: &&Request| request.writes() && request.resource.split('/').next() == Some(plural);
-        self.requests.iter().filter(of).count()
     }
 
     /// Calls by API, method and route, the injected ones apart.

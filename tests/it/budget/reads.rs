@@ -1,0 +1,60 @@
+//! Which reads of the vendors a synchronization may make.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::jiff::SignedDuration;
+
+use super::ledger::{Call, Ledger};
+
+/// The call that each look at the connector begins with.
+const LOOK: &str = "connector GET /accounts/{accountKey}";
+/// What a reading of all sources asks of one route more than once: the application itself, and those whose permissions it has.
+const TWICE: [&str; 1] = ["graph GET /v1.0/servicePrincipals(appId='{appId}')"];
+
+/// P4: a list is read from its first page to its last, each page once, and no more often than there are readings; what is no
+/// list is asked for once per reading.
+pub(super) fn pages_once_per_reading(ledger: &Ledger) {
+    let readings = ledger.readings.values().sum();
+    let mut by_name = BTreeMap::<String, Vec<&Call>>::new();
+    for call in ledger.calls.iter().filter(|call| call.method == "GET" && call.is_true()) {
+        by_name.entry(call.name()).or_default().push(call);
+    }
+    for (name, calls) in by_name {
+        let rounds =
+            if calls.iter().any(|call| call.page.is_some()) { rounds(&name, &calls) } else { calls.len() as u64 };
+        let allowed = if TWICE.contains(&name.as_str()) { 2 * readings } else { readings };
+        eprintln!("{:5} calls in {rounds:3} readings: {name}", calls.len());
+        assert!(rounds <= allowed, "{name}: read {rounds} times in {readings} readings");
+    }
+}
+
+/// How often a list was begun; a page that follows none, or comes twice, is one too many.
+fn rounds(name: &str, calls: &[&Call]) -> u64 {
+    let (mut rounds, mut next) = (0, 0);
+    for call in calls {
+        let page = call.page.unwrap_or_default();
+        if page == 0 {
+            rounds += 1;
+        } else {
+            assert_eq!(page, next, "{name}: a page that does not follow the one before it, call {}", call.sequence);
+        }
+        next = page + 1;
+    }
+    rounds
+}
+
+/// P4: whoever waits for an import, a push or a human looks again after 2 s at the earliest, and later with time. A look may
+/// follow another one at once only after something was written.
+pub(super) fn polls_are_apart(ledger: &Ledger) {
+    let relevant = |call: &&Call| call.is_true() && (call.name() == LOOK || (call.wrote && !call.is_token()));
+    let calls: Vec<_> = ledger.calls.iter().filter(relevant).collect();
+    let stretches: Vec<_> = calls.split(|call| call.wrote).filter(|looks| looks.len() > 3).collect();
+    for looks in &stretches {
+        let took = looks.last().unwrap().at.duration_since(looks[0].at);
+        let least = SignedDuration::from_secs(2) * i32::try_from(looks.len() - 3).unwrap();
+        assert!(took >= least, "{} looks in {took:#}", looks.len());
+    }
+    let looks = calls.iter().filter(|call| !call.wrote).count();
+    eprintln!("looks: {looks}, {} stretches of waiting", stretches.len());
+    assert!(looks <= 80, "{looks} looks, however many users there are");
+}

@@ -21,6 +21,9 @@ pub(super) enum PassError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// The object of the pass was deleted or re-created meanwhile.
+    #[error("the object is gone")]
+    Gone,
     /// A plan that must not be carried out: a defect in the planner.
     #[error("the plan contradicts itself")]
     Contradiction,
@@ -38,13 +41,25 @@ impl PassError {
         move |source| Self::Kubernetes { doing, source: Box::new(source) }
     }
 
+    /// What the API server answered, without its text: that may quote values of the object.
+    pub(super) fn cause(&self) -> Option<String> {
+        match self {
+            Self::Kubernetes { source, .. } => Some(match source.as_ref() {
+                kube::Error::Api(status) => format!("{} {}", status.code, status.reason),
+                other => other.to_string(),
+            }),
+            Self::Gone | Self::Contradiction | Self::Deadline | Self::Panicked => None,
+        }
+    }
+
     /// Whether the object of the pass was deleted or re-created meanwhile: the next event tells, nothing failed.
     pub(super) fn is_object_gone(&self) -> bool {
         match self {
             Self::Kubernetes { source, .. } => match source.as_ref() {
-                kube::Error::Api(status) => status.is_not_found() || status.is_invalid(),
+                kube::Error::Api(status) => status.is_not_found(),
                 _ => false,
             },
+            Self::Gone => true,
             Self::Contradiction | Self::Deadline | Self::Panicked => false,
         }
     }

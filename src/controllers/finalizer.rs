@@ -6,6 +6,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::error::PassError;
+use super::publish;
 use crate::api::FINALIZER;
 
 /// Whether the object has our finalizer.
@@ -53,8 +54,6 @@ where
 {
     let patch: json_patch::Patch = serde_json::from_value(operations.into())
         .map_err(|error| PassError::kubernetes(doing)(kube::Error::SerdeError(error)))?;
-    api.patch(&object.name_any(), &PatchParams::default(), &Patch::Json::<()>(patch))
-        .await
-        .map(drop)
-        .map_err(PassError::kubernetes(doing))
+    let patched = api.patch(&object.name_any(), &PatchParams::default(), &Patch::Json::<()>(patch)).await;
+    publish::refused(api, object, patched, doing).await.map(drop)
 }

@@ -82,7 +82,7 @@ impl Frame<'_> {
         if matches!(error, PassError::Panicked) {
             self.ctx.metrics.panicked(self.kind);
         }
-        let cause = std::error::Error::source(error).map(ToString::to_string);
+        let cause = error.cause();
         let (kind, namespace, name) = (self.kind, object.namespace(), object.name_any());
         tracing::warn!(kind, namespace, name, %error, cause, "a pass failed and is repeated");
         let seconds = 1_i64 << self.failures.count(uid).min(9);

@@ -39,9 +39,30 @@ where
     ]);
     let patch: json_patch::Patch = serde_json::from_value(operations)
         .map_err(|error| PassError::kubernetes("writing a status")(kube::Error::SerdeError(error)))?;
-    api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Json::<()>(patch))
-        .await
-        .map_err(PassError::kubernetes("writing a status"))
+    let written = api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Json::<()>(patch)).await;
+    refused(api, object, written, "writing a status").await
+}
+
+/// The API server answers a failed uid test, a schema and an admission policy alike: only a look tells whether the object is
+/// another one by now.
+pub(super) async fn refused<K, T>(
+    api: &Api<K>,
+    object: &K,
+    answer: Result<T, kube::Error>,
+    doing: &'static str,
+) -> Result<T, PassError>
+where
+    K: Resource + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    if let Err(kube::Error::Api(status)) = &answer
+        && status.is_invalid()
+    {
+        let now = api.get_opt(&object.name_any()).await.map_err(PassError::kubernetes(doing))?;
+        if now.is_none_or(|now| now.uid() != object.uid()) {
+            return Err(PassError::Gone);
+        }
+    }
+    answer.map_err(PassError::kubernetes(doing))
 }
 
 /// Creates or updates an own object by server-side apply. `object` carries the uid of a known object, none for a new one.

@@ -135,8 +135,16 @@ impl Sessions {
     async fn secret(&self, account: &TeamsConnectorAccount, reference: &NameRef) -> Result<Keys, SessionError> {
         let namespace = account.namespace().unwrap_or_default();
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &namespace);
-        let found =
-            secrets.get_opt(&reference.name).await.map_err(|error| SessionError::Kubernetes(Box::new(error)))?;
+        let found = match secrets.get_opt(&reference.name).await {
+            Err(kube::Error::Api(answer)) if answer.is_forbidden() => {
+                let name = &reference.name;
+                let message = format!(
+                    "The operator may not read the Secret {name} in namespace {namespace}. PlatformTeam: install the chart's roles there."
+                );
+                return Err(SessionError::Problem(Problem { reason: Reason::SecretNotFound, message }));
+            }
+            other => other.map_err(|error| SessionError::Kubernetes(Box::new(error)))?,
+        };
         let Some(secret) = found else {
             let message = format!(
                 "The Secret {} does not exist in namespace {namespace}. PlatformTeam: create it.",

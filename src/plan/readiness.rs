@@ -27,6 +27,8 @@ pub(super) const IN_SYNC: &str = "InSync";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; any may hold together with any other")]
 pub(super) struct Outlook {
+    /// Somebody is connected: the policy was ready before.
+    pub connected: bool,
     /// Somebody is to be added for the first time.
     pub applying: bool,
     /// Somebody is tried again.
@@ -64,7 +66,10 @@ impl Outlook {
             (Some(UserState::Pending), Some(UserStage::Verify), Some(Reason::AwaitingPush)) => self.verifying = true,
             (Some(UserState::Pending), Some(UserStage::Verify), _)
             | (Some(UserState::Blocked), _, Some(Reason::Disconnected)) => self.drifted = true,
-            (Some(UserState::Connected), Some(stage), _) if stage != UserStage::Done => self.drifted = true,
+            (Some(UserState::Connected), Some(stage), _) => {
+                self.connected = true;
+                self.drifted |= stage != UserStage::Done;
+            }
             _ => {}
         }
     }
@@ -73,7 +78,7 @@ impl Outlook {
 /// The conditions of a policy, and what humans must do.
 pub(super) fn of(records: &Records<'_>, outlook: Outlook) -> (Vec<Draft>, Vec<PendingAction>) {
     let stored = records.observed.status.conditions.as_slice();
-    let was_ready = conditions::is_true(stored, conditions::READY);
+    let was_ready = conditions::is_true(stored, conditions::READY) || outlook.connected;
     let mut drafts = vec![
         Draft::yes(REFERENCES_RESOLVED, Reason::Succeeded),
         Draft::yes(SOURCES_COMPLETE, Reason::Succeeded),

@@ -62,7 +62,7 @@ async fn the_demo_world_ends_as_described() {
         before,
         json!({"licensesAvailable": 2, "licensesTotal": 2, "usersToAdd": 2, "usersToRemove": 0, "usersAfterSync": 2})
     );
-    stage.finish().await;
+    stage.finish(2).await;
     stage.rest().await;
     let after = counters_equal_card5(&stage, "at the end").await;
     assert_eq!(
@@ -238,7 +238,7 @@ async fn holds_back(gate: Gate) {
     assert_ne!(condition(&account, "Ready"), Some("True"), "{}", gate.name);
     assert!(account["status"]["waitingFor"].is_string(), "{}: who acts is told", gate.name);
     give_back(&stage, world).await;
-    stage.finish().await;
+    stage.finish(2).await;
 }
 
 /// The world as it was before the gate was taken away; tokens that were given out since are unknown to it.
@@ -254,7 +254,7 @@ async fn a_listed_pbx_is_bound_and_verified_before_the_first_user() {
     let stage = Stage::prepare("unbound").await;
     stage.control().edit(&json!({"edit": "unbindPbx"})).await.unwrap();
     stage.start("10m").await;
-    stage.finish().await;
+    stage.finish(2).await;
     let writes = connector_writes(&stage, 0).await;
     let at = |part: &str| {
         writes.iter().position(|write| write.contains(part)).unwrap_or_else(|| panic!("{part}: {writes:?}"))
@@ -271,16 +271,25 @@ async fn a_second_hour_writes_nothing_and_reads_once_per_interval() {
     let stage = Stage::prepare("rest").await;
     stage.connect("10m").await;
     let plane = harness::control_plane().await;
-    let (versions, requests) = (versions(&stage).await, stage.environment.audit(plane).unwrap().len());
+    let (mut versions, requests) = (versions(&stage).await, stage.environment.audit(plane).unwrap().len());
+    let watch = stage.watch(stage.picture().await);
+    let incomplete = incomplete_sources(&stage).await;
     let (sequence, readings) = (stage.control().last_sequence().await.unwrap(), stage.full_readings().await);
     stage.advance("60m").await;
     let made = stage.full_readings().await - readings;
     assert!((5..=9).contains(&made), "{made} readings in an hour at 10m");
     assert_eq!(connector_writes(&stage, sequence).await, Vec::<String>::new());
-    assert_eq!(self::versions(&stage).await, versions);
+    let incomplete = incomplete_sources(&stage).await - incomplete;
+    // The hostile mode may make a source incomplete; that shows on account and policy alone, and there in nothing else.
+    assert_eq!(watch.end().await, Vec::<String>::new());
+    let mut now = self::versions(&stage).await;
+    let ours = |key: &String, _: &mut String| key.starts_with("tcu/") || key.starts_with("usrun/");
+    now.retain(ours);
+    versions.retain(ours);
+    assert_eq!(now, versions);
     let asked = stage.environment.audit(plane).unwrap().split_off(requests);
-    let others: Vec<_> = asked.iter().filter(|it| it.verb != "watch" && it.resource != "secrets").collect();
-    assert_eq!(others, Vec::<&_>::new(), "only Secrets are read");
+    let others = asked.iter().filter(|it| it.verb != "watch" && it.resource != "secrets").count();
+    assert!(others == 0 || incomplete > 0, "only Secrets are read: {asked:?}");
     let secrets = asked.iter().filter(|it| it.resource == "secrets").count() as u64;
     assert_eq!(secrets, 2 * made, "each Secret once before each reading");
     for (route, first_pages) in first_pages(&stage, sequence).await {
@@ -288,6 +297,13 @@ async fn a_second_hour_writes_nothing_and_reads_once_per_interval() {
         let each = if route.ends_with("/numberAssignments") { 2 } else { 1 };
         assert!(first_pages <= each * made, "{route}: begun {first_pages} times in {made} readings");
     }
+}
+
+/// How often a source could not be read completely so far.
+async fn incomplete_sources(stage: &Stage) -> u64 {
+    let metrics = stage.environment.operator().metrics().await.unwrap();
+    let counts = metrics.lines().filter(|line| line.starts_with("teams_connector_source_incomplete_total"));
+    counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
 async fn versions(stage: &Stage) -> BTreeMap<String, String> {

@@ -6,6 +6,7 @@ mod chart;
 mod connect;
 mod control_plane;
 mod environment;
+mod faults;
 mod harness;
 mod layering;
 mod proxy;

@@ -68,32 +68,30 @@ impl Stage {
     /// From nothing to the end state, the sign-in for the push included.
     pub(crate) async fn connect(&self, interval: &str) {
         self.start(interval).await;
-        self.finish().await;
+        self.finish(2).await;
         self.rest().await;
     }
 
-    /// Until both eligible users are connected, whatever was before.
-    pub(crate) async fn finish(&self) {
+    /// Until so many users are connected and the policy is ready, whatever was before.
+    pub(crate) async fn finish(&self, connected: u64) {
         for _ in 0..60 {
             self.advance("30s").await;
             self.sign_in().await;
             let policy = self.get("usp", POLICY).await;
-            if objects::condition(&policy, "Ready") == Some("True") && policy["status"]["users"]["connected"] == 2 {
+            if objects::condition(&policy, "Ready") == Some("True")
+                && policy["status"]["users"]["connected"] == connected
+            {
                 return;
             }
         }
-        panic!("the end state is not reached: {:#}", self.get("usp", POLICY).await["status"]);
+        panic!("the end state is not reached: {}", self.trouble().await);
     }
 
     /// The Global Administrator signs in where a link waits; tells whether one did.
     pub(crate) async fn sign_in(&self) -> bool {
         let account = self.get("tca", ACCOUNT).await;
         let actions = account["status"]["pendingActions"].as_array().cloned().unwrap_or_default();
-        let Some(link) =
-            actions.iter().find_map(|action| action["link"].as_str().filter(|it| it.starts_with(self.control().url())))
-        else {
-            return false;
-        };
+        let Some(link) = actions.iter().find_map(|action| action["link"].as_str()) else { return false };
         let new = self.clicked.lock().unwrap().insert(link.to_owned());
         if new {
             self.control().click(link).await.unwrap();
@@ -122,10 +120,24 @@ impl Stage {
             }
             self.advance(step).await;
         }
-        if !holds().await {
-            let (account, policy) = (self.get("tca", ACCOUNT).await, self.get("usp", POLICY).await);
-            panic!("{what}: not within {steps} x {step}; {:#}{:#}", account["status"], policy["status"]);
+        let held = holds().await;
+        assert!(held, "{what}: not within {steps} x {step}; {}", self.trouble().await);
+    }
+
+    /// The conditions that are not as they should be, and the sources that were not read.
+    async fn trouble(&self) -> String {
+        let mut told = Vec::new();
+        for kind in ["tca", "usp"] {
+            for (name, object) in self.environment.list(kind).await.unwrap() {
+                let status = |field: &str| object["status"][field].as_array().cloned().unwrap_or_default();
+                let bad = |condition: &Value| condition["status"] != "True" || condition["reason"] != "Succeeded";
+                let sources = status("sources").into_iter().filter(|source| source["complete"] != true);
+                for one in status("conditions").into_iter().filter(bad).chain(sources) {
+                    told.push(format!("{kind}/{name}: {one}"));
+                }
+            }
         }
+        told.join("\n")
     }
 
     pub(crate) async fn get(&self, kind: &str, name: &str) -> Value {
@@ -141,6 +153,29 @@ impl Stage {
     pub(crate) async fn delete(&self, kind: &str, name: &str) {
         let api = objects::api(self.environment.client(), self.environment.namespace(), kind).unwrap();
         drop(api.delete(name, &kube::api::DeleteParams::default()).await.unwrap());
+    }
+
+    /// Changes the account's interval; the new spec is read at once.
+    pub(crate) async fn read_every(&self, interval: &str) {
+        self.patch("tca", ACCOUNT, &json!({"spec": {"interval": interval}})).await;
+        self.observed("tca", ACCOUNT).await;
+        self.rest().await;
+    }
+
+    /// Until the operator has seen the newest spec of an object.
+    pub(crate) async fn observed(&self, kind: &str, name: &str) -> Value {
+        let seen = |object: &Value| object["status"]["observedGeneration"] == object["metadata"]["generation"];
+        self.environment.wait_for(kind, name, "the spec is observed", seen).await.unwrap()
+    }
+
+    /// Where each user stands: state and reason by name.
+    pub(crate) async fn standing(&self) -> BTreeMap<String, (String, String)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let users = self.environment.list("tcu").await.unwrap();
+        users
+            .into_iter()
+            .map(|(name, user)| (name, (text(&user["status"]["state"]), text(&user["status"]["reason"]))))
+            .collect()
     }
 
     /// How many readings of everything the operator has made.
@@ -190,17 +225,23 @@ struct Seen {
     doing: String,
     differences: Vec<String>,
     last: Picture,
+    states: BTreeMap<String, Vec<String>>,
 }
 
 impl Watch {
     /// What is being done, for the message of a failure.
     pub(crate) fn during(&self, doing: &str) {
-        self.seen.lock().unwrap().doing = doing.to_owned();
+        doing.clone_into(&mut self.seen.lock().unwrap().doing);
     }
 
     /// What differed since the last look.
     pub(crate) fn differences(&self) -> Vec<String> {
         std::mem::take(&mut self.seen.lock().unwrap().differences)
+    }
+
+    /// The states that each user had, one after the other.
+    pub(crate) fn states(&self) -> BTreeMap<String, Vec<String>> {
+        self.seen.lock().unwrap().states.clone()
     }
 
     /// Ends watching; what differed in the meantime.
@@ -224,6 +265,12 @@ impl Seen {
             if let Some(difference) = difference(self.picture.get(&key).unwrap_or(&Value::Null), &object, "") {
                 differences.push(format!("{key}{difference}"));
             }
+            if let (Some(state), "tcu") = (object["status"]["state"].as_str(), kind) {
+                let states = self.states.entry(key.clone()).or_default();
+                if states.last().is_none_or(|last| last != state) {
+                    states.push(state.to_owned());
+                }
+            }
             self.last.insert(key, object);
         }
         let doing = &self.doing;
@@ -231,11 +278,16 @@ impl Seen {
     }
 }
 
-/// Spec and status, without the one condition that a failed reading may change and what goes with it.
+/// Spec and status, without the one condition that a failed reading may change and what tells only what was read.
 fn bare(object: &Value) -> Value {
     let mut status = object["status"].clone();
     if let Some(status) = status.as_object_mut() {
         status.remove("sources");
+        status.remove("microsoftLicenses");
+    }
+    // The sign-in for a push is valid for an hour, whatever is read.
+    if status["tenantPush"]["authorization"] == "Granted" {
+        status["tenantPush"]["authorization"] = json!("Expired");
     }
     if let Some(conditions) = status["conditions"].as_array_mut() {
         conditions.retain(|condition| condition["type"] != "SourcesComplete");

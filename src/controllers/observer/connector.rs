@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::reading::{Part, Reader};
+use super::reading::{Part, Reader, listed};
 use super::{activity, translate};
 use crate::clients::error::{ApiError, Class};
 use crate::domain::OrganizationId;
@@ -18,8 +18,10 @@ pub(super) async fn read(reader: &Reader<'_>, kind: ReadingKind, old: &Snapshot,
     let activity = activity::read(connector, reader.began).await;
     let authorization = connector.push_authorization().await.map(translate::push_authorization);
     let record = reader.single("accountRecord", &old.record, record);
-    let consents = reader.list("consents", &old.consents, consents.map(|all| all.map(translate::consent)));
-    let domains = reader.list("domains", &old.domains, domains.map(|all| all.map(translate::domain)));
+    let consents = listed(consents.map(|all| all.map(translate::consent)));
+    let consents = reader.confirmed(("consents", None), &old.consents, consents, |it| Some(it.group.clone()));
+    let domains = listed(domains.map(|all| all.map(translate::domain)));
+    let domains = reader.confirmed(("domains", None), &old.domains, domains, |it| Some(it.name.clone()));
     let activity = reader.source("importsAndPushes", &old.activity, activity);
     let authorization = reader.single("pushAuthorization", &old.push_authorization, authorization);
     let mut readings = BTreeMap::new();
@@ -51,11 +53,15 @@ async fn pbx_reading(reader: &Reader<'_>, kind: ReadingKind, old: PbxReading, pb
             present(connector.entitlement(pbx).await).map(|bought| bought.as_ref().map(translate::entitlement));
         reading.entitlement = reader.single("entitlements", &reading.entitlement, entitlement);
         let users = connector.users(pbx, |user| Some(translate::connector_user(user))).await;
-        reading.users = reader.list("connectorUsers", &reading.users, users);
+        // Its total tells of a lost page; only a listing that lost everybody looks complete.
+        reading.users = reader.confirmed(("connectorUsers", Some(pbx)), &reading.users, listed(users), |_| Some(()));
     }
     if kind == ReadingKind::Full {
         let candidates = connector.candidates(pbx, |candidate| Some(translate::candidate(candidate))).await;
-        reading.candidates = reader.list("candidates", &reading.candidates, candidates);
+        reading.candidates =
+            reader.confirmed(("candidates", Some(pbx)), &reading.candidates, listed(candidates), |it| {
+                Some(it.key.clone())
+            });
     }
     reading
 }

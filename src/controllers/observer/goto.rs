@@ -1,15 +1,17 @@
 //! Sources of GoTo.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use super::reading::{Part, Reader};
+use super::reading::{Part, Reader, listed};
 use super::translate;
+use crate::api::Reason;
 use crate::clients::error::ApiError;
 use crate::clients::goto::missing_scopes;
 use crate::clients::token::TokenFacts;
 use crate::controllers::error::source_failure;
 use crate::domain::{AccountKey, Address};
-use crate::plan::snapshot::{GotoAccess, Snapshot};
+use crate::plan::snapshot::{GotoAccess, GotoUser, Snapshot, Source, SourceFailure, UserLines};
 
 /// Role of a super admin.
 const SUPER_ADMIN: &str = "SUPER_USER";
@@ -43,9 +45,10 @@ pub(super) async fn read(reader: &Reader<'_>, old: &Snapshot) -> Part {
     });
     let access = reader.source("gotoAccess", &old.goto_access, access.map_err(|error| source_failure(&error)));
     let users = reader.list("gotoUsers", &old.goto_users, users);
-    let lines = reader.list("lines", &old.lines, lines);
-    let extensions = reader.list("extensions", &old.extensions, extensions);
-    let numbers = reader.list("telephoneNumbers", &old.numbers, numbers);
+    let lines = reader.source("lines", &old.lines, listed(lines).and_then(|lines| with_everybody(&users, lines)));
+    let extensions =
+        reader.confirmed(("extensions", None), &old.extensions, listed(extensions), |it| Some(it.id.clone()));
+    let numbers = reader.confirmed(("telephoneNumbers", None), &old.numbers, listed(numbers), |it| it.number.clone());
     Box::new(move |snapshot| {
         snapshot.goto_access = access;
         snapshot.goto_users = users;
@@ -53,6 +56,17 @@ pub(super) async fn read(reader: &Reader<'_>, old: &Snapshot) -> Part {
         snapshot.extensions = extensions;
         snapshot.numbers = numbers;
     })
+}
+
+/// A user in Admin's list that users/v1 does not list was on a page that was lost: without a line the user would be listed too.
+fn with_everybody(users: &Source<Vec<GotoUser>>, lines: Vec<UserLines>) -> Result<Vec<UserLines>, SourceFailure> {
+    let listed: HashSet<_> = lines.iter().map(|user| &user.key).collect();
+    let missing = users.current().into_iter().flatten().filter(|user| !listed.contains(&user.key)).count();
+    if missing == 0 {
+        return Ok(lines);
+    }
+    let cause = format!("{missing} users of the account are not listed");
+    Err(SourceFailure { reason: Reason::SourceIncomplete, cause, retry_at: None })
 }
 
 /// The accounts of the credentials, and what the token says.

@@ -1,11 +1,11 @@
 //! Sources of Microsoft.
 
-use super::reading::{Part, Reader};
+use super::reading::{Part, Reader, listed};
 use super::translate;
-use super::users::TenantUsers;
+use super::users::{Listed, TenantUsers};
 use crate::clients::graph::NEEDED_PERMISSIONS;
 use crate::controllers::error::incomplete;
-use crate::plan::snapshot::{Permission, Snapshot};
+use crate::plan::snapshot::{Permission, Snapshot, Source, TeamsUser};
 
 /// Permissions, users and seats.
 pub(super) async fn directory(reader: &Reader<'_>, old: &Snapshot, tenant: &mut TenantUsers) -> Part {
@@ -20,10 +20,12 @@ pub(super) async fn directory(reader: &Reader<'_>, old: &Snapshot, tenant: &mut 
         })
         .collect()
     });
-    let users = tenant.read(graph, &reader.session.app_id, reader.began).await;
+    let users = users(reader, old, tenant).await;
     let skus = graph.subscribed_skus().await;
-    let permissions = reader.source("permissions", &old.graph_permissions, permissions);
-    let users = reader.source("teamsUsers", &old.teams_users, users.map_err(|error| incomplete(&error)));
+    let permissions =
+        reader.confirmed(("permissions", None), &old.graph_permissions, permissions, |it: &Permission| {
+            it.granted.then(|| it.name.clone())
+        });
     let seats = skus.map(|skus| translate::seats(skus.items())).map_err(|error| incomplete(&error));
     let seats = reader.source("seats", &old.seats, seats);
     Box::new(move |snapshot| {
@@ -33,13 +35,30 @@ pub(super) async fn directory(reader: &Reader<'_>, old: &Snapshot, tenant: &mut 
     })
 }
 
+/// A full round may have lost somebody without a sign, so the first one, and one that misses somebody, is made again by the
+/// next reading. The rounds between tell of each removal.
+async fn users(reader: &Reader<'_>, old: &Snapshot, tenant: &mut TenantUsers) -> Source<Vec<TeamsUser>> {
+    let old = &old.teams_users;
+    let read = tenant.read(&reader.session.graph, &reader.session.app_id, reader.began).await;
+    let read = read.map_err(|error| incomplete(&error));
+    let Ok(Listed { users, full: true }) = read else {
+        return reader.source("teamsUsers", old, read.map(|listed| listed.users));
+    };
+    let source = reader.confirmed(("teamsUsers", None), old, Ok(users), |user| Some(user.id));
+    if old.known().is_none() || source.failure.is_some() {
+        tenant.list_again();
+    }
+    source
+}
+
 /// Numbers and voice state.
 pub(super) async fn voice(reader: &Reader<'_>, old: &Snapshot) -> Part {
     let graph = &reader.session.graph;
     let numbers = graph.number_assignments(|number| translate::number_assignment(&number)).await;
     let voice = graph.user_configurations(|configuration| Some(translate::voice_state(&configuration))).await;
-    let numbers = reader.list("numberAssignments", &old.number_assignments, numbers);
-    let voice = reader.list("voice", &old.voice, voice);
+    let numbers = reader
+        .confirmed(("numberAssignments", None), &old.number_assignments, listed(numbers), |it| Some(it.number.clone()));
+    let voice = reader.confirmed(("voice", None), &old.voice, listed(voice), |it| Some(it.id));
     Box::new(move |snapshot| {
         snapshot.number_assignments = numbers;
         snapshot.voice = voice;

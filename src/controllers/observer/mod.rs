@@ -3,6 +3,7 @@
 
 mod activity;
 mod connector;
+mod doubts;
 mod goto;
 mod graph;
 mod reading;
@@ -77,6 +78,11 @@ impl Observers {
     ) {
         let uid = account.uid().unwrap_or_default();
         let mut tasks = self.lock();
+        // A defect must not end all readings of an account for good.
+        if tasks.get(&uid).is_some_and(|observer| observer.task.is_finished()) {
+            self.0.metrics.panicked("observer");
+            tasks.remove(&uid);
+        }
         if let Some(observer) = tasks.get(&uid) {
             let changed = observer.account.borrow().meta_generation() != account.meta_generation();
             observer.account.send_replace(Arc::clone(account));

@@ -1,12 +1,14 @@
 //! One reading: every source of the wanted kind, the three vendors side by side.
 
+use std::hash::Hash;
 use std::str::FromStr as _;
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::doubts::{Doubts, Name};
 use super::users::TenantUsers;
 use super::{connector, goto, graph};
-use crate::api::TeamsConnectorAccount;
+use crate::api::{Reason, TeamsConnectorAccount};
 use crate::clients::error::ApiError;
 use crate::clients::listing::{Complete, Incomplete};
 use crate::controllers::error::{incomplete, source_failure};
@@ -20,6 +22,8 @@ use crate::runtime::metrics::Metrics;
 pub(super) struct Reader<'a> {
     pub(super) session: &'a Session,
     pub(super) metrics: &'a Metrics,
+    /// What the readings before missed once.
+    pub(super) doubts: &'a Doubts,
     /// When the reading began: what was written later is not in it for sure.
     pub(super) began: Timestamp,
 }
@@ -68,13 +72,37 @@ impl Reader<'_> {
         old: &Source<Vec<T>>,
         read: Result<Complete<T>, Incomplete>,
     ) -> Source<Vec<T>> {
-        self.source(name, old, read.map(Complete::into_items).map_err(|error| incomplete(&error)))
+        self.source(name, old, listed(read))
+    }
+
+    /// The same for a listing whose end nothing proves: what it lacks for the first time makes it incomplete.
+    pub(super) fn confirmed<T, K: Hash>(
+        &self,
+        source: Name,
+        old: &Source<Vec<T>>,
+        read: Result<Vec<T>, SourceFailure>,
+        id: impl Fn(&T) -> Option<K>,
+    ) -> Source<Vec<T>> {
+        let read = read.and_then(|items| {
+            let settled = self.doubts.settled(source, old.known(), &items, id);
+            if settled { Ok(items) } else { Err(fewer_than_before()) }
+        });
+        self.source(source.0, old, read)
     }
 
     /// The same for a single answer.
     pub(super) fn single<T>(&self, name: &'static str, old: &Source<T>, read: Result<T, ApiError>) -> Source<T> {
         self.source(name, old, read.map_err(|error| source_failure(&error)))
     }
+}
+
+fn fewer_than_before() -> SourceFailure {
+    SourceFailure { reason: Reason::SourceIncomplete, cause: "fewer_than_before".to_owned(), retry_at: None }
+}
+
+/// The records of a listing, or how it shows that it is none.
+pub(super) fn listed<T>(read: Result<Complete<T>, Incomplete>) -> Result<Vec<T>, SourceFailure> {
+    read.map(Complete::into_items).map_err(|error| incomplete(&error))
 }
 
 /// Puts what one vendor answered into the snapshot.

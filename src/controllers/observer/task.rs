@@ -6,6 +6,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use tokio::sync::watch;
 
+use super::doubts::Doubts;
 use super::requests::Requests;
 use super::users::TenantUsers;
 use super::{Generation as _, Observers, Reading};
@@ -32,6 +33,7 @@ pub(super) struct Task {
     publisher: watch::Sender<Reading>,
     requests: Arc<Requests>,
     tenant: TenantUsers,
+    doubts: Doubts,
     failures: u32,
 }
 
@@ -63,6 +65,7 @@ impl Task {
             publisher,
             requests,
             tenant: TenantUsers::default(),
+            doubts: Doubts::default(),
             failures: 0,
         }
     }
@@ -102,7 +105,8 @@ impl Task {
         match self.sessions.open(account).await {
             Ok(session) => {
                 let old = before.snapshot.clone().unwrap_or_default();
-                let reader = super::reading::Reader { session: &session, metrics: &self.metrics, began };
+                let (session, metrics, doubts) = (&session, &self.metrics, &self.doubts);
+                let reader = super::reading::Reader { session, metrics, doubts, began };
                 let mut snapshot = reader.read(account, kind, &old, &mut self.tenant).await;
                 let mut previous = before.previous;
                 if kind == ReadingKind::Full {

@@ -27,6 +27,14 @@ struct Base {
     users: HashMap<EntraObjectId, TeamsUser>,
 }
 
+/// The users of the tenant after a round.
+pub(super) struct Listed {
+    /// In order of their ids.
+    pub(super) users: Vec<TeamsUser>,
+    /// Whether the round listed everybody; else it told of changes.
+    pub(super) full: bool,
+}
+
 /// One entry of a delta round; the newest one of a user counts.
 enum Change {
     Present(TeamsUser),
@@ -34,24 +42,31 @@ enum Change {
 }
 
 impl TenantUsers {
-    /// The users now, in order of their ids: the changes since the last round, or all of them.
+    /// The next round lists everybody.
+    pub(super) fn list_again(&mut self) {
+        self.base = None;
+    }
+
+    /// The users now: the changes since the last round, or all of them.
     pub(super) async fn read(
         &mut self,
         graph: &GraphClient,
         app_id: &str,
         now: Timestamp,
-    ) -> Result<Vec<TeamsUser>, Incomplete> {
+    ) -> Result<Listed, Incomplete> {
         self.base = self.base.take().filter(|base| base.app_id == app_id && now.duration_since(base.since) < BASE_LIFE);
+        let mut full = self.base.is_none();
         match self.round(graph, app_id, now).await {
             Err(incomplete) if self.base.is_some() && incomplete.class() == Class::Resync => {
                 self.base = None;
+                full = true;
                 self.round(graph, app_id, now).await?;
             }
             other => other?,
         }
         let mut users: Vec<_> = self.base.iter().flat_map(|base| base.users.values().cloned()).collect();
         users.sort_by_key(|user| user.id);
-        Ok(users)
+        Ok(Listed { users, full })
     }
 
     /// The new cursor is kept only together with all changes of its round.

@@ -30,7 +30,7 @@ use observe::{Observed, observe};
 
 const KIND: &str = "UserSyncPolicy";
 /// How soon a write that was not answered is looked for.
-const UNANSWERED: SignedDuration = SignedDuration::from_secs(5);
+const UNANSWERED: SignedDuration = SignedDuration::from_secs(30);
 
 /// One pass; errors end in the frame.
 pub(super) async fn reconcile(
@@ -66,14 +66,14 @@ async fn pass(policy: &Arc<UserSyncPolicy>, ctx: &Arc<Context>) -> Result<Passed
     let api: Api<UserSyncPolicy> = Api::namespaced(ctx.client.clone(), &policy.namespace().unwrap_or_default());
     let busy = ctx.clock.busy();
     let objects = Objects::new(policy, ctx);
+    if !objects.caught_up() {
+        return Ok(Passed::PutOff);
+    }
     if policy.metadata.deletion_timestamp.is_some() {
         return delete(&api, policy, ctx, &objects).await.map(|()| Passed::Done);
     }
     if !finalizer::is_set(policy.as_ref()) {
         return finalizer::add(&api, policy.as_ref()).await.map(|()| Passed::Done);
-    }
-    if !objects.caught_up() {
-        return Ok(Passed::PutOff);
     }
     let observed = observe(policy, ctx);
     let view = observed.view();
@@ -99,10 +99,8 @@ async fn pass(policy: &Arc<UserSyncPolicy>, ctx: &Arc<Context>) -> Result<Passed
         ctx.expectations.wrote(objects.uid(), KIND, &written);
         publish::transitions(ctx, policy.as_ref(), &observed.status.conditions, &status.conditions).await;
     }
-    schedule(ctx, &observed, &plan, acted.next);
-    if outcome.results.len() < plan.steps().len() {
-        look_again(ctx, &observed);
-    }
+    let unanswered = outcome.results.len() < plan.steps().len();
+    schedule(ctx, &observed, &plan, if unanswered { after_silence(ctx) } else { acted.next });
     Ok(Passed::Done)
 }
 
@@ -137,11 +135,10 @@ fn schedule(ctx: &Context, observed: &Observed, plan: &UserPlan, next: Next) {
     }
 }
 
-/// A write without an answer may have had its effect: only a reading tells, and the run goes on after it.
-fn look_again(ctx: &Context, observed: &Observed) {
-    let Some(account) = observed.account.as_ref().and_then(|account| account.uid()) else { return };
-    let at = ctx.clock.now().checked_add(UNANSWERED).unwrap_or(Timestamp::MAX);
-    ctx.observers.request(&account, at, ReadingKind::Outcome);
+/// A write without an answer may have had its effect: only a reading tells, and the run goes on after it. Not at once: the
+/// connector said no, or nothing, and each try costs a whole reading.
+fn after_silence(ctx: &Context) -> Next {
+    Next::At(ctx.clock.now().checked_add(UNANSWERED).unwrap_or(Timestamp::MAX), ReadingKind::Outcome)
 }
 
 /// Orphan: nobody is disconnected. Runs and users go first, then the finalizer.
@@ -155,6 +152,10 @@ async fn delete(
     ctx.requests.forget(objects.uid());
     if objects.remove_all().await? {
         finalizer::remove(api, policy.as_ref()).await?;
+        // A policy that waited behind this one may go on.
+        if let Some(account) = ctx.account(&policy.namespace().unwrap_or_default(), &policy.spec.account_ref.name) {
+            ctx.wake_policies(&account);
+        }
     }
     Ok(())
 }

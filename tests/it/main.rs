@@ -5,6 +5,7 @@ mod budget;
 mod chart;
 mod connect;
 mod control_plane;
+mod default_binary;
 mod environment;
 mod faults;
 mod harness;

@@ -327,7 +327,8 @@ pub struct TenantPushStatus {
     /// Since when changes wait for a push.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes_since: Option<Time>,
-    /// The Global Administrator's sign-in: `NotRequired`, `NotRequested`, `Pending`, `Granted` or `Expired`.
+    /// The Global Administrator's sign-in, while changes wait for it: `NotRequired`, `NotRequested`, `Pending`, `Granted` or
+    /// `Expired`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization: Option<String>,
 }

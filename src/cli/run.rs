@@ -1,6 +1,7 @@
 //! `run`: the operator itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use kube::client::ClientBuilder;
@@ -22,6 +23,11 @@ use teams_connector_operator::settings::Settings;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+/// Kubernetes kills 30 s after SIGTERM. What a pass still waits for after this goes on in the next process.
+const FINISH_WITHIN: Duration = Duration::from_secs(25);
+/// How long rotated refresh tokens may take to be stored after that.
+const STORE_WITHIN: Duration = Duration::from_secs(4);
+
 /// Runs until SIGTERM or SIGINT, then lets the running passes finish.
 pub(super) fn run(settings: Settings) -> anyhow::Result<()> {
     telemetry::start(settings.log_format, &settings.log)?;
@@ -39,10 +45,14 @@ async fn operate(settings: Settings) -> anyhow::Result<()> {
     let connections = connections(&settings, &clock, &metrics)?;
     let client = kubernetes().await?;
     let stop = stop_signal()?;
-    controllers::wait_for_kinds(&client, &settings.watch_namespaces).await;
+    tokio::select! {
+        () = controllers::wait_for_kinds(&client, &settings.watch_namespaces) => {}
+        () = stopped(stop.clone()) => return Ok(()),
+    }
     let scopes = scopes(&client, &settings, &metrics);
     let (accounts, woken_accounts) = Timers::start(clock.clone());
     let (policies, woken_policies) = Timers::start(clock.clone());
+    let tokens = connections.tokens().clone();
     let sessions = Sessions::new(client.clone(), connections, settings.connector_allowed_hosts.clone());
     let reporter =
         Reporter { controller: "teams-connector-operator".into(), instance: Some(settings.identity.clone()) };
@@ -62,8 +72,24 @@ async fn operate(settings: Settings) -> anyhow::Result<()> {
         metrics,
     });
     let woken = Woken { accounts: woken_accounts, policies: woken_policies };
-    controllers::run(ctx, scopes, woken, health, stop).await;
+    tokio::select! {
+        () = controllers::run(ctx, scopes, woken, health, stop.clone()) => {}
+        () = grace(stop) => tracing::warn!("a pass did not finish in time; the next process goes on with it"),
+    }
+    if tokio::time::timeout(STORE_WITHIN, tokens.settled()).await.is_err() {
+        tracing::warn!("a log-in did not finish in time");
+    }
     Ok(())
+}
+
+async fn grace(stop: watch::Receiver<bool>) {
+    stopped(stop).await;
+    tokio::time::sleep(FINISH_WITHIN).await;
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // The sender goes with the process only.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 #[cfg(feature = "sim")]

@@ -38,6 +38,12 @@ impl Connections {
         &self.gates
     }
 
+    /// The access tokens.
+    #[must_use]
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
     /// The client of GoTo's APIs. `persist` stores a rotated refresh token.
     #[must_use]
     pub fn goto(&self, credential: GotoCredential, persist: Persist) -> GotoClient {

@@ -91,7 +91,11 @@ impl Stage {
     pub(crate) async fn sign_in(&self) -> bool {
         let account = self.get("tca", ACCOUNT).await;
         let actions = account["status"]["pendingActions"].as_array().cloned().unwrap_or_default();
-        let Some(link) = actions.iter().find_map(|action| action["link"].as_str()) else { return false };
+        // Other pending actions lead to the vendors' own pages.
+        let ours = |link: &str| link.starts_with(self.control().url());
+        let Some(link) = actions.iter().find_map(|action| action["link"].as_str().filter(|link| ours(link))) else {
+            return false;
+        };
         let new = self.clicked.lock().unwrap().insert(link.to_owned());
         if new {
             self.control().click(link).await.unwrap();

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::watch;
 
 use super::channel::{Repetition, gated};
 use super::error::{ApiError, StoreError};
@@ -43,7 +44,20 @@ pub struct TokenFacts {
 
 /// The access tokens of a process; cheap to clone.
 #[derive(Clone, Default)]
-pub struct Tokens(Arc<Mutex<HashMap<Key, Arc<Entry>>>>);
+pub struct Tokens {
+    entries: Arc<Mutex<HashMap<Key, Arc<Entry>>>>,
+    /// Requests that may bring a rotated refresh token, until it is stored.
+    under_way: watch::Sender<usize>,
+}
+
+/// Counts as under way until it is dropped.
+struct UnderWay(watch::Sender<usize>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
 
 /// SHA-256 over the authority, the client, the scope and the credential.
 pub(crate) type Key = [u8; 32];
@@ -82,9 +96,21 @@ struct Source {
 }
 
 impl Tokens {
+    /// Returns once no request is under way and every rotated refresh token that came is stored, if it could be: for the end of
+    /// the process, which would cut them off.
+    pub async fn settled(&self) {
+        // The sender lives as long as this, so the wait cannot fail.
+        let _ = self.under_way.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    fn begin(&self) -> UnderWay {
+        self.under_way.send_modify(|count| *count += 1);
+        UnderWay(self.under_way.clone())
+    }
+
     /// Every entry in use, with a usable token, or with a refresh token that is stored nowhere else stays.
     fn entry(&self, key: Key, now: Timestamp) -> Arc<Entry> {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = entries.get(&key) {
             return Arc::clone(entry);
         }
@@ -93,7 +119,7 @@ impl Tokens {
     }
 
     fn also_under(&self, key: Key, entry: &Arc<Entry>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(entry));
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(entry));
     }
 }
 
@@ -139,7 +165,11 @@ impl TokenSource {
     async fn access(&self, refused: Option<Arc<SecretString>>) -> Result<Access, ApiError> {
         let source = Arc::clone(&self.0);
         let route = source.grant.route();
-        let task = tokio::spawn(async move { source.obtain(refused).await });
+        let under_way = source.tokens.begin();
+        let task = tokio::spawn(async move {
+            let _under_way = under_way;
+            source.obtain(refused).await
+        });
         task.await.unwrap_or(Err(ApiError::Stopped { route }))
     }
 }

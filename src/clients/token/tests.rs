@@ -160,7 +160,11 @@ async fn a_caller_that_goes_away_does_not_lose_a_rotated_refresh_token() {
     }
     pass.abort();
     assert!(pass.await.unwrap_err().is_cancelled());
+    let settled = bench.connections.tokens().settled();
+    tokio::pin!(settled);
+    assert!(futures::poll!(&mut settled).is_pending(), "T6: the end of the process waits for it");
     open.send(true).unwrap();
+    settled.await;
     assert_eq!(was_stored.recv().await.unwrap().expose_secret(), "rt-1");
 }
 
@@ -243,7 +247,7 @@ async fn entries_of_credentials_that_are_gone_are_dropped() {
     }
     let held = tokens.entry([99; 32], at);
     drop(tokens.entry([100; 32], at));
-    let left = tokens.0.lock().unwrap().len();
+    let left = tokens.entries.lock().unwrap().len();
     assert_eq!(left, 2);
     drop(held);
 }

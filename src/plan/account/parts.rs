@@ -154,10 +154,12 @@ pub(super) fn tenant_push(view: &View) -> Option<TenantPushStatus> {
     let before = view.observed.status.tenant_push.as_ref();
     let Some(activity) = view.snapshot.activity.known() else { return before.cloned() };
     let authorization = view.snapshot.push_authorization.known().map(|it| authorization(it.state).to_owned());
+    let authorization = authorization.or_else(|| before.and_then(|old| old.authorization.clone()));
     Some(TenantPushStatus {
         state: tick(activity.push_tick, is_pushing(activity)).to_owned(),
         changes_since: activity.push_changes_since.map(Time),
-        authorization: authorization.or_else(|| before.and_then(|old| old.authorization.clone())),
+        // A sign-in that runs out while nobody needs it is no change.
+        authorization: authorization.filter(|_| activity.push_changes_since.is_some()),
     })
 }
 

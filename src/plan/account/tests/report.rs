@@ -137,8 +137,22 @@ fn a_status_repeats_what_was_read() {
     assert_eq!(status["domains"][0]["state"], "Activated");
     assert_eq!(status["microsoftLicenses"]["phoneSystemInUse"], 14);
     assert_eq!(status["directoryImport"]["usersDiscovered"], 6);
-    assert_eq!(status["tenantPush"]["authorization"], "NotRequested");
     assert_eq!(status["sources"].as_array().unwrap().len(), 20);
+}
+
+/// P3: a sign-in that runs out while no change waits for a push is no change; while one waits it is told.
+#[test]
+fn a_sign_in_is_told_while_changes_wait_for_it() {
+    let mut world = World::set_up();
+    world.authorization(PushAuthorizationState::Granted, Some(minute(170)));
+    world.pass();
+    let at_rest = world.status.clone();
+    world.authorization(PushAuthorizationState::Expired, None);
+    world.pass();
+    assert_eq!(world.status, at_rest);
+    world.activity(|activity| activity.push_changes_since = Some(minute(119)));
+    world.pass();
+    assert_eq!(world.status.tenant_push.as_ref().unwrap().authorization.as_deref(), Some("Expired"));
 }
 
 /// A restart knows nothing until the first reading ended: the status stays.

@@ -5,6 +5,7 @@ mod wrong_input;
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use teams_connector_operator::devenv::environment::Environment;
 use teams_connector_operator::devenv::objects::condition;
@@ -47,7 +48,7 @@ async fn the_demo_world_ends_as_described_on_the_system_clock() {
     ends_as_described(&environment).await;
 }
 
-/// The world of the demo in short days, and its clock set to the system's time.
+/// The world of the demo in short days, and today: its times and its clock are moved to the system's.
 async fn hurry(environment: &Environment) {
     let control = environment.simulator().control();
     let mut world = control.world().await.unwrap();
@@ -56,9 +57,25 @@ async fn hurry(environment: &Environment) {
         world["settings"][name] = json!(seconds);
     }
     world["settings"]["registrationSeconds"] = json!([1, 3]);
+    let then: Timestamp = control.clock().await.unwrap()["now"].as_str().unwrap().parse().unwrap();
+    let now = Timestamp::now();
+    shift(&mut world, now.duration_since(then));
     control.put("/world", &world).await.unwrap();
-    let now = k8s_openapi::jiff::Timestamp::now();
     control.post("/clock", &json!({ "advanceTo": now })).await.unwrap();
+}
+
+/// Moves every time in a JSON value.
+fn shift(value: &mut Value, by: SignedDuration) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| shift(item, by)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| shift(field, by)),
+        Value::String(text) => {
+            if let Ok(time) = text.parse::<Timestamp>() {
+                *text = (time + by).to_string();
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 fn link(account: &Value) -> Option<String> {

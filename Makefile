@@ -14,8 +14,8 @@ check: ## the fast part of it, without a control plane
 generate: ## CRDs, their copies in the chart, the runbook
 	@scripts/generate
 
-bench: ## the budgets
-	@scripts/not-yet bench "comes with the budgets of docs/roadmap.md"
+bench: ## the budgets, measured: tables for docs/limits.md
+	@scripts/bench
 
 image: ## the container image
 	@scripts/not-yet image "comes with the packaging of docs/roadmap.md"

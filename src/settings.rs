@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// Namespaces to serve, separated by commas; absent: all namespaces (needs the cluster-wide role).
-    #[arg(long, env = "TEAMS_CONNECTOR_WATCH_NAMESPACES", value_delimiter = ',')]
+    #[arg(long, env = "TEAMS_CONNECTOR_WATCH_NAMESPACES", value_delimiter = ',', value_parser = namespace)]
     pub watch_namespaces: Vec<String>,
 
     /// Address of /livez, /readyz and /metrics.
@@ -21,7 +21,7 @@ pub struct Settings {
     pub ca_bundle: Option<PathBuf>,
 
     /// Hosts that `spec.connector.api.endpoint` of an account may name, separated by commas.
-    #[arg(long, env = "TEAMS_CONNECTOR_CONNECTOR_ALLOWED_HOSTS", value_delimiter = ',')]
+    #[arg(long, env = "TEAMS_CONNECTOR_CONNECTOR_ALLOWED_HOSTS", value_delimiter = ',', value_parser = host)]
     pub connector_allowed_hosts: Vec<String>,
 
     /// Base URL of GoTo's authorization server.
@@ -77,4 +77,19 @@ pub enum LogFormat {
     Json,
     /// For people.
     Text,
+}
+
+/// A namespace that cannot exist would be waited for without end.
+fn namespace(text: &str) -> Result<String, &'static str> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let valid =
+        (1..=63).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('-') && !text.ends_with('-');
+    if valid { Ok(text.to_owned()) } else { Err("not the name of a namespace") }
+}
+
+/// A URL would never equal the host of an endpoint.
+fn host(text: &str) -> Result<String, &'static str> {
+    let url = url::Url::parse(&format!("https://{text}/"));
+    let plain = url.is_ok_and(|url| url.username().is_empty() && url.password().is_none() && url.path() == "/");
+    if plain && !text.contains(['/', '?', '#']) { Ok(text.to_owned()) } else { Err("not a host, or host:port, alone") }
 }

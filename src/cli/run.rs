@@ -40,10 +40,11 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<()> {
 async fn operate(settings: Settings) -> anyhow::Result<()> {
     let metrics = Metrics::new();
     let health = Health::new(metrics.clone());
-    server::serve(settings.listen, health.clone()).await?;
+    // What the settings cannot mean is said before anything else, in one line.
     let clock = business_clock(&settings).await?;
     let connections = connections(&settings, &clock, &metrics)?;
     let client = kubernetes().await?;
+    server::serve(settings.listen, health.clone()).await?;
     let stop = stop_signal()?;
     tokio::select! {
         () = controllers::wait_for_kinds(&client, &settings.watch_namespaces) => {}
@@ -137,7 +138,10 @@ fn observe_calls(metrics: Metrics) -> Observer {
 
 /// Without the client's own retries: they repeat POSTs and can hold a pass for minutes.
 async fn kubernetes() -> anyhow::Result<Client> {
-    let mut config = Config::infer().await.context("no cluster is configured: set KUBECONFIG or run in a pod")?;
+    // The error's own text names its causes already.
+    let mut config = Config::infer()
+        .await
+        .map_err(|error| anyhow::anyhow!("no cluster is configured: set KUBECONFIG or run in a pod ({error})"))?;
     config.default_retry = false;
     Ok(ClientBuilder::try_from(config)?.build())
 }

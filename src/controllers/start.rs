@@ -16,6 +16,7 @@ use super::context::{Context, Stores};
 use super::frame::Failures;
 use super::{account, policy};
 use crate::api::{TeamsConnectorAccount, TeamsConnectorUser, UserSyncPolicy, UserSyncRun};
+use crate::runtime::gather::gather;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::server::Health;
 use crate::runtime::watches::{Filled, watch};
@@ -158,11 +159,13 @@ impl Scope {
                 |_, error, _| match *error {},
                 Arc::clone(&ctx),
             );
+        let users =
+            users.filter_map(|user| future::ready(user.ok().and_then(|user| owner(&user, &user.spec.policy_ref.name))));
         let policies = Controller::for_stream(policies, stores.policies)
             .with_config(config)
             .watches_stream(accounts_again, move |account| policies_of(&known, &account))
             .watches_stream(runs, |run| owner(&run, &run.spec.policy_ref.name))
-            .watches_stream(users, |user| owner(&user, &user.spec.policy_ref.name))
+            .reconcile_on(gather(users, ctx.clock.clone()))
             .reconcile_on(woken.policies)
             .graceful_shutdown_on(stopped(stop))
             .run(

@@ -1,6 +1,6 @@
 //! What the API server was asked, by whom: its audit log, one line for each answered request of a service account.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -46,6 +46,8 @@ impl Request {
 struct Line {
     #[serde(rename = "auditID")]
     audit_id: String,
+    #[serde(default)]
+    stage: String,
     verb: String,
     user: User,
     #[serde(default)]
@@ -77,21 +79,52 @@ struct ResponseStatus {
 /// The requests of one service account so far, in the order of their answers. Requests that are no resource (discovery,
 /// `/version`) are left out.
 pub(super) fn read(log: &Path, namespace: &str, service_account: &str) -> anyhow::Result<Vec<Request>> {
-    let text = std::fs::read_to_string(log).with_context(|| format!("reading {}", log.display()))?;
-    // The last line may be half written.
-    let complete = text.rfind('\n').map_or("", |end| &text[..end]);
-    parse(complete, &format!("system:serviceaccount:{namespace}:{service_account}"))
+    Ok(requests(lines(&text(log)?, &user(namespace, service_account))?))
 }
 
-fn parse(text: &str, user: &str) -> anyhow::Result<Vec<Request>> {
+/// The watches of one service account that have not ended: what each is of.
+pub(super) fn open_watches(log: &Path, namespace: &str, service_account: &str) -> anyhow::Result<Vec<String>> {
+    Ok(open(lines(&text(log)?, &user(namespace, service_account))?))
+}
+
+fn user(namespace: &str, service_account: &str) -> String {
+    format!("system:serviceaccount:{namespace}:{service_account}")
+}
+
+fn text(log: &Path) -> anyhow::Result<String> {
+    let mut text = std::fs::read_to_string(log).with_context(|| format!("reading {}", log.display()))?;
+    // The last line may be half written.
+    text.truncate(text.rfind('\n').unwrap_or(0));
+    Ok(text)
+}
+
+fn lines(text: &str, user: &str) -> anyhow::Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for line in text.lines().filter(|line| line.contains(user)) {
+        let line: Line = serde_json::from_str(line).context("a line of the audit log")?;
+        lines.extend((line.user.username == user).then_some(line));
+    }
+    Ok(lines)
+}
+
+fn open(lines: Vec<Line>) -> Vec<String> {
+    let mut open = BTreeMap::new();
+    for Line { audit_id, stage, verb, object_ref, .. } in lines {
+        match (stage.as_str(), object_ref) {
+            ("ResponseStarted", Some(object)) if verb == "watch" => drop(open.insert(audit_id, object.resource)),
+            _ => drop(open.remove(&audit_id)),
+        }
+    }
+    open.into_values().collect()
+}
+
+fn requests(lines: Vec<Line>) -> Vec<Request> {
     let mut seen = BTreeSet::new();
     let mut requests = Vec::new();
-    for line in text.lines().filter(|line| line.contains(user)) {
-        let Line { audit_id, verb, user: who, object_ref, response_status } =
-            serde_json::from_str(line).context("a line of the audit log")?;
+    for Line { audit_id, verb, object_ref, response_status, .. } in lines {
         let Some(object) = object_ref else { continue };
         // A long-running request has two stages, both with the same id.
-        if who.username != user || !seen.insert(audit_id) {
+        if !seen.insert(audit_id) {
             continue;
         }
         let slash = if object.subresource.is_empty() { "" } else { "/" };
@@ -99,7 +132,7 @@ fn parse(text: &str, user: &str) -> anyhow::Result<Vec<Request>> {
         let ObjectRef { namespace, name, .. } = object;
         requests.push(Request { verb, resource, namespace, name, code: response_status.code });
     }
-    Ok(requests)
+    requests
 }
 
 #[cfg(test)]
@@ -127,11 +160,20 @@ mod tests {
             r#"{"auditID":"4","verb":"get","user":{"username":"system:serviceaccount:telephony:operator"}}"#.to_owned(),
         ]
         .join("\n");
-        let requests = parse(&text, me).unwrap();
+        let requests = requests(lines(&text, me).unwrap());
         let short: Vec<_> = requests
             .iter()
             .map(|request| (request.verb.as_str(), request.resource.as_str(), request.writes()))
             .collect();
         assert_eq!(short, [("patch", "usersyncpolicies/status", true), ("watch", "usersyncpolicies", false)]);
+    }
+
+    /// P16: a watch that was renewed is one watch.
+    #[test]
+    fn a_watch_is_open_from_its_first_answer_to_its_last() {
+        let me = "system:serviceaccount:telephony:operator";
+        let began = |id: &str| line(id, me, "watch", "").replace("ResponseComplete", "ResponseStarted");
+        let text = [began("1"), began("2"), line("1", me, "watch", ""), line("3", me, "patch", "status")].join("\n");
+        assert_eq!(open(lines(&text, me).unwrap()), ["usersyncpolicies"]);
     }
 }

@@ -147,6 +147,11 @@ impl ControlPlane {
     pub fn audit(&self, namespace: &str, service_account: &str) -> anyhow::Result<Vec<audit::Request>> {
         audit::read(&self.directory.join("audit.log"), namespace, service_account)
     }
+
+    /// The watches of a service account that are open now, by what they watch.
+    pub fn open_watches(&self, namespace: &str, service_account: &str) -> anyhow::Result<Vec<String>> {
+        audit::open_watches(&self.directory.join("audit.log"), namespace, service_account)
+    }
 }
 
 struct Steps<'a> {

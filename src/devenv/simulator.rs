@@ -187,6 +187,11 @@ impl Control {
         answer(path, self.http.post(format!("{}{path}", self.url)).json(body)).await
     }
 
+    /// Any PUT of the control port.
+    pub async fn put(&self, path: &str, body: &(impl Serialize + Sync)) -> anyhow::Result<Value> {
+        answer(path, self.http.put(format!("{}{path}", self.url)).json(body)).await
+    }
+
     async fn delete(&self, path: &str) -> anyhow::Result<()> {
         answer(path, self.http.delete(format!("{}{path}", self.url))).await.map(drop)
     }

@@ -27,8 +27,8 @@ pub(super) const IN_SYNC: &str = "InSync";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; any may hold together with any other")]
 pub(super) struct Outlook {
-    /// Somebody is connected: the policy was ready before.
-    pub connected: bool,
+    /// Somebody was connected before those who wait for a push came: the policy was ready before.
+    pub settled: bool,
     /// Somebody is to be added for the first time.
     pub applying: bool,
     /// Somebody is tried again.
@@ -55,6 +55,7 @@ impl Outlook {
         for user in users {
             outlook.add(user);
         }
+        outlook.settled = was_settled(records, users);
         let stopped = runs::by_age(&records.observed.runs).last().is_some_and(|run| runs::was_stopped(run));
         outlook.failed = stopped && subjects.values().any(|subject| records.failed_before(subject));
         outlook
@@ -66,19 +67,30 @@ impl Outlook {
             (Some(UserState::Pending), Some(UserStage::Verify), Some(Reason::AwaitingPush)) => self.verifying = true,
             (Some(UserState::Pending), Some(UserStage::Verify), _)
             | (Some(UserState::Blocked), _, Some(Reason::Disconnected)) => self.drifted = true,
-            (Some(UserState::Connected), Some(stage), _) => {
-                self.connected = true;
-                self.drifted |= stage != UserStage::Done;
-            }
+            (Some(UserState::Connected), Some(stage), _) if stage != UserStage::Done => self.drifted = true,
             _ => {}
         }
     }
 }
 
+/// Whether somebody was connected before the oldest run whose users still wait for a push was made: the first users of a run
+/// who are connected do not make a policy ready whose others are not.
+fn was_settled(records: &Records<'_>, users: &[PlannedUser]) -> bool {
+    let awaits = |user: &&PlannedUser| {
+        user.status.state == Some(UserState::Pending)
+            && user.status.reason.as_deref() == Some(Reason::AwaitingPush.as_str())
+    };
+    let awaited = users.iter().filter(awaits).filter_map(|user| Some(records.newest_run(&user.key)?.spec.created_at.0));
+    let oldest = awaited.min().unwrap_or(Timestamp::MAX);
+    let connected = users.iter().filter(|user| user.status.state == Some(UserState::Connected));
+    let mut since = connected.filter_map(|user| conditions::find(&user.status.conditions, conditions::READY));
+    since.any(|ready| ready.last_transition_time.0 < oldest)
+}
+
 /// The conditions of a policy, and what humans must do.
 pub(super) fn of(records: &Records<'_>, outlook: Outlook) -> (Vec<Draft>, Vec<PendingAction>) {
     let stored = records.observed.status.conditions.as_slice();
-    let was_ready = conditions::is_true(stored, conditions::READY) || outlook.connected;
+    let was_ready = conditions::is_true(stored, conditions::READY) || outlook.settled;
     let mut drafts = vec![
         Draft::yes(REFERENCES_RESOLVED, Reason::Succeeded),
         Draft::yes(SOURCES_COMPLETE, Reason::Succeeded),

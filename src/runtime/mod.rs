@@ -1,5 +1,6 @@
 //! The process around the controllers: telemetry, metrics, probes, watches, timers and lanes.
 
+pub mod gather;
 pub mod lanes;
 pub mod metrics;
 pub mod server;

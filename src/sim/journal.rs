@@ -29,7 +29,7 @@ pub struct Entry {
     /// Whether the reply was made or altered by the fault script or by the hostile plan, and how.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub injected: Option<String>,
-    /// Which page of a list, from 0.
+    /// Which page of a list, from 0. Where a list is read by index and pages are short, several later ones share a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page: Option<u64>,
 }

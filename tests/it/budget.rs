@@ -69,6 +69,8 @@ fn first_synchronization(first: &Ledger, users: &Objects) {
     eprintln!("other external writes: {posts:#?}");
     reads::pages_once_per_reading(first);
     reads::polls_are_apart(first);
+    eprintln!("passes: {:?}", first.passes);
+    assert!(first.passes.values().sum::<u64>() <= 300, "{:?}", first.passes);
 }
 
 /// No event is about a user: a thousand people who become connected are no thousand events.

@@ -6,7 +6,7 @@ use super::finding::problem;
 use super::graph;
 use super::view::View;
 use crate::api::conditions::{Draft, find};
-use crate::api::{Reason, SourceStatus};
+use crate::api::{Actor, Reason, SourceStatus};
 use crate::plan::observed::Problem;
 use crate::plan::snapshot::{SourceFailure, SourceLine};
 

@@ -3,7 +3,7 @@
 use super::cluster::{Cluster, is, problem};
 use super::world::{World, key};
 use crate::api::conditions::{ACTION_REQUIRED, READY, RECONCILING, STALLED, SUSPENDED};
-use crate::api::{Actor, Reason, UserState};
+use crate::api::{Actor, Reason, RegistrationState, UserState};
 use crate::plan::readiness::{IN_SYNC, REFERENCES_RESOLVED, SOURCES_COMPLETE};
 use crate::plan::run_status::{Ending, Tally};
 use crate::plan::snapshot::PushAuthorizationState;
@@ -68,6 +68,37 @@ fn a_policy_that_was_ready_stays_it_while_a_push_is_waited_for() {
     cluster.pass();
     assert_eq!(cluster.condition(READY), is("True", Reason::AwaitingPush));
     assert_eq!(cluster.condition(RECONCILING), is("True", Reason::AwaitingPush));
+}
+
+/// The demo ends with everybody connected when `kubectl wait --for=condition=Ready` says so: people register one by one.
+#[test]
+fn a_first_run_is_ready_when_all_its_users_are_connected() {
+    let mut cluster = before_push(Cluster::of(2));
+    cluster.world.push(cluster.now);
+    cluster.world.pair(1).registration = RegistrationState::Pending;
+    cluster.read();
+    cluster.pass();
+    assert_eq!((cluster.state(0), cluster.state(1)), (Some(UserState::Connected), Some(UserState::Pending)));
+    assert_eq!(cluster.condition(READY), is("False", Reason::AwaitingPush));
+    cluster.read();
+    cluster.pass();
+    assert_eq!(cluster.condition(READY), is("False", Reason::AwaitingPush), "nor does it become ready by waiting");
+    cluster.world.pair(1).registration = RegistrationState::Registered;
+    cluster.read();
+    cluster.pass();
+    assert_eq!(cluster.condition(READY), is("True", Reason::InSync));
+}
+
+/// The newcomer's changes unready it; once they are sent, those who were connected before make it ready again.
+#[test]
+fn a_newcomer_who_waits_for_the_push_does_not_unready_those_before() {
+    let mut cluster = Cluster::connected(2);
+    cluster.wait(60);
+    cluster.world.add_person(2);
+    cluster.read();
+    let cluster = before_push(cluster);
+    assert_eq!(cluster.state(2), Some(UserState::Pending));
+    assert_eq!(cluster.condition(READY), is("True", Reason::AwaitingPush));
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub(super) async fn users(call: Call, Path(key): Path<String>, uri: Uri) -> Answ
     }
     let shown = |user: &GotoUser| visible(user.visible_since, call.now()) && wanted.admits(user);
     let all: Vec<_> = account.users.iter().filter(|(_, user)| shown(user)).collect();
-    call.page((wanted.offset / wanted.size) as u64);
+    call.page(wanted.offset.div_ceil(wanted.size) as u64);
     let size = call.page_size(wanted.size);
     let page = all.iter().skip(wanted.offset).take(size);
     let results: Vec<Value> = page.map(|(key, user)| wanted.project(item(key, user))).collect();

@@ -57,7 +57,7 @@ pub(super) async fn number_assignments(call: Call, headers: HeaderMap, uri: Uri)
         .ok_or_else(|| bad_request(&call, "The filter is not supported."))?;
     let world = call.world();
     permitted_in_teams(&world, &call, &NUMBER_READERS)?;
-    call.page((skip / top) as u64);
+    call.page(skip.div_ceil(top) as u64);
     let now = call.now();
     let show = |(text, number): &(&String, &TenantNumber)| number_item(&world.tenant, text, number, now);
     let admits = |one: &(&String, &TenantNumber)| {

@@ -6,7 +6,7 @@ use super::finding::problem;
 use super::graph;
 use super::view::{Pbx, View};
 use crate::api::conditions::{Draft, find};
-use crate::api::{Reason, SourceStatus};
+use crate::api::{Actor, Reason, SourceStatus};
 use crate::plan::observed::{Problem, ReadingKind};
 use crate::plan::snapshot::{PbxReading, Source, SourceFailure};
 
@@ -85,6 +85,14 @@ pub(super) fn failed_for<'a>(view: &View<'a>, wanted: fn(Reason) -> bool) -> Opt
     lines(view).iter().find_map(|it| Some((it.name, it.failure.filter(|failure| wanted(failure.reason))?)))
 }
 
+/// Who gives the right to read a source: the tenant's administrator, or the one whose GoTo token the other vendors take.
+pub(super) fn who_permits(source: &str) -> Actor {
+    match source {
+        "permissions" | "teamsUsers" | "seats" | "numberAssignments" | "voice" => Actor::GlobalAdministrator,
+        _ => Actor::GoToSuperAdministrator,
+    }
+}
+
 /// Whether a reason says something of the credentials rather than of the weather.
 pub(super) fn is_about_credentials(reason: Reason) -> bool {
     matches!(
@@ -131,8 +139,8 @@ pub(super) fn condition(view: &View) -> Draft {
 }
 
 fn failing(view: &View) -> Option<Problem> {
-    if let Some(problem) = &view.observed.credentials {
-        return Some(problem.clone());
+    if let Some(found) = &view.observed.credentials {
+        return Some(problem(found.reason, &found.message, None));
     }
     let lines = lines(view);
     let failed: Vec<_> = lines.iter().filter_map(|it| Some((it.name, it.failure?))).collect();
@@ -148,8 +156,8 @@ pub(super) fn stale(view: &View) -> Option<Problem> {
     let too_old = |read_at: Option<Timestamp>| {
         read_at.filter(|_| view.observed.credentials.is_none()).or(since).is_some_and(|at| view.age(at) > patience)
     };
-    if let Some(problem) = &view.observed.credentials {
-        return too_old(None).then(|| problem.clone());
+    if let Some(found) = &view.observed.credentials {
+        return too_old(None).then(|| problem(found.reason, &found.message, None));
     }
     let lines = lines(view);
     let (name, failure) = lines.iter().filter(|it| too_old(it.read_at)).find_map(|it| Some((it.name, it.failure?)))?;

@@ -4,6 +4,7 @@
 mod admission;
 mod chart;
 mod control_plane;
+mod credentials;
 mod environment;
 mod faults;
 mod harness;

@@ -85,6 +85,11 @@ pub(super) fn failed_for<'a>(view: &View<'a>, wanted: fn(Reason) -> bool) -> Opt
     lines(view).iter().find_map(|it| Some((it.name, it.failure.filter(|failure| wanted(failure.reason))?)))
 }
 
+/// Who acts, where the table of reasons cannot know.
+fn actor(source: &str, failure: &SourceFailure) -> Option<Actor> {
+    (failure.reason == Reason::PermissionMissing).then(|| who_permits(source))
+}
+
 /// Who gives the right to read a source: the tenant's administrator, or the one whose GoTo token the other vendors take.
 pub(super) fn who_permits(source: &str) -> Actor {
     match source {
@@ -144,9 +149,13 @@ fn failing(view: &View) -> Option<Problem> {
     }
     let lines = lines(view);
     let failed: Vec<_> = lines.iter().filter_map(|it| Some((it.name, it.failure?))).collect();
-    let (_, first) = failed.first()?;
+    let (name, first) = failed.first()?;
     let names: Vec<_> = failed.iter().map(|(name, _)| *name).collect();
-    Some(problem(first.reason, &format!("Not read completely: {} ({}).", names.join(", "), first.cause), None))
+    Some(problem(
+        first.reason,
+        &format!("Not read completely: {} ({}).", names.join(", "), first.cause),
+        actor(name, first),
+    ))
 }
 
 /// The source whose newest complete value is older than three intervals while it cannot be read.
@@ -162,7 +171,7 @@ pub(super) fn stale(view: &View) -> Option<Problem> {
     let lines = lines(view);
     let (name, failure) = lines.iter().filter(|it| too_old(it.read_at)).find_map(|it| Some((it.name, it.failure?)))?;
     let detail = format!("{name} has not been read completely for three intervals: {}.", failure.cause);
-    Some(problem(failure.reason, &detail, None))
+    Some(problem(failure.reason, &detail, actor(name, failure)))
 }
 
 /// After a restart nothing tells how old the newest complete reading is but the condition.

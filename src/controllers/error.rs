@@ -85,6 +85,13 @@ pub(super) fn problem(error: &ApiError) -> Problem {
     Problem { reason, message: format!("{} ({})", reason.message(), cause_of(error)) }
 }
 
+/// What was found, with who does what next.
+pub(super) fn advised(found: &Problem) -> Problem {
+    let info = found.reason.info();
+    let actor = info.actor.map_or_else(String::new, |actor| format!("{actor}: "));
+    Problem { reason: found.reason, message: format!("{} {actor}{}", found.message, info.next) }
+}
+
 fn cause_of(error: &ApiError) -> String {
     match error.class() {
         Class::Credentials(problem) => problem.text().to_owned(),

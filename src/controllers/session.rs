@@ -45,7 +45,7 @@ pub struct Session {
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// Somebody must mend a Secret or the spec.
+    /// Somebody must mend a Secret or the spec; the message tells what was found, the table of reasons who does what.
     #[error("{}", .0.message)]
     Problem(Problem),
     /// The API server could not be asked; nothing is known about the Secret.
@@ -146,10 +146,7 @@ impl Sessions {
             other => other.map_err(|error| SessionError::Kubernetes(Box::new(error)))?,
         };
         let Some(secret) = found else {
-            let message = format!(
-                "The Secret {} does not exist in namespace {namespace}. PlatformTeam: create it.",
-                reference.name
-            );
+            let message = format!("The Secret {} does not exist in namespace {namespace}.", reference.name);
             return Err(SessionError::Problem(Problem { reason: Reason::SecretNotFound, message }));
         };
         Ok(Keys { name: reference.name.clone(), secret })
@@ -251,12 +248,12 @@ impl Keys {
     }
 
     fn missing(&self, key: &str) -> SessionError {
-        let message = format!("The Secret {} lacks the key {key}. PlatformTeam: add it.", self.name);
+        let message = format!("The Secret {} lacks the key {key}.", self.name);
         SessionError::Problem(Problem { reason: Reason::KeyMissing, message })
     }
 }
 
 fn invalid(field: &str, why: &dyn std::fmt::Display) -> SessionError {
-    let message = format!("{field} cannot be used: {why}. PlatformTeam: correct it.");
+    let message = format!("{field} cannot be used: {why}.");
     SessionError::Problem(Problem { reason: Reason::InvalidSpec, message })
 }

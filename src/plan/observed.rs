@@ -40,7 +40,7 @@ pub struct ObservedAccount<'a> {
 pub struct Problem {
     /// Its reason.
     pub reason: Reason,
-    /// Its message: cause, next action, who acts.
+    /// Its message: cause, next action, who acts; of credentials the cause alone.
     pub message: String,
 }
 

@@ -1,11 +1,13 @@
 //! The one integration-test binary: the real binary, a real control plane, the simulator as a process.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
+mod admission;
 mod budget;
 mod chart;
 mod connect;
 mod control_plane;
 mod crash;
+mod credentials;
 mod default_binary;
 mod environment;
 mod faults;

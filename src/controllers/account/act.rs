@@ -6,7 +6,7 @@ use crate::api::TeamsConnectorAccount;
 use crate::clients::connector::wire::{StartSync, SyncKind};
 use crate::clients::error::{ApiError, Class};
 use crate::controllers::context::Context;
-use crate::controllers::error::problem;
+use crate::controllers::error::{advised, problem};
 use crate::controllers::session::{Session, SessionError};
 use crate::plan::account::{AccountPlan, AccountStep, StepProblem};
 
@@ -21,7 +21,7 @@ pub(super) async fn act(plan: &AccountPlan, account: &TeamsConnectorAccount, ctx
             return plan
                 .steps
                 .iter()
-                .map(|step| StepProblem { step: step.clone(), problem: problem.clone() })
+                .map(|step| StepProblem { step: step.clone(), problem: advised(&problem) })
                 .collect();
         }
         Err(error @ SessionError::Kubernetes(_)) => {

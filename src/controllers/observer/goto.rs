@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use super::reading::{Part, Reader, listed};
 use super::translate;
 use crate::api::Reason;
-use crate::clients::error::ApiError;
+use crate::clients::error::{ApiError, Class, CredentialsProblem};
 use crate::clients::goto::missing_scopes;
+use crate::clients::listing::Incomplete;
 use crate::clients::token::TokenFacts;
 use crate::controllers::error::source_failure;
 use crate::domain::{AccountKey, Address};
@@ -38,10 +39,16 @@ pub(super) async fn read(reader: &Reader<'_>, old: &Snapshot) -> Part {
             (extensions, goto.phone_numbers(account, |number| Some(translate::number(number))).await)
         },);
     let super_admin = *roles.lock().unwrap_or_else(PoisonError::into_inner);
-    let access = access.map(|(accounts, facts)| GotoAccess {
-        accounts,
-        missing_scopes: missing_scopes(&facts).unwrap_or_default().iter().map(|scope| scope.name.to_owned()).collect(),
-        super_admin,
+    let refused = matches!(&users, Err(incomplete) if is_refusal(incomplete));
+    let access = access.map(|(accounts, facts)| {
+        let missing = missing_scopes(&facts);
+        // Whoever has every scope and may not list the users lacks the role.
+        let lacks_role = refused && missing.as_ref().is_some_and(Vec::is_empty);
+        GotoAccess {
+            accounts,
+            missing_scopes: missing.unwrap_or_default().iter().map(|scope| scope.name.to_owned()).collect(),
+            super_admin: if lacks_role { Some(false) } else { super_admin },
+        }
     });
     let access = reader.source("gotoAccess", &old.goto_access, access.map_err(|error| source_failure(&error)));
     let users = reader.list("gotoUsers", &old.goto_users, users);
@@ -67,6 +74,10 @@ fn with_everybody(users: &Source<Vec<GotoUser>>, lines: Vec<UserLines>) -> Resul
     }
     let cause = format!("{missing} users of the account are not listed");
     Err(SourceFailure { reason: Reason::SourceIncomplete, cause, retry_at: None })
+}
+
+fn is_refusal(incomplete: &Incomplete) -> bool {
+    matches!(incomplete.class(), Class::Credentials(CredentialsProblem::ScopeOrRoleMissing) | Class::Permission(_))
 }
 
 /// The accounts of the credentials, and what the token says.

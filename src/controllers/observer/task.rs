@@ -126,12 +126,13 @@ impl Task {
         }
     }
 
-    /// The next regular reading: one interval after this one began, sooner while readings are incomplete.
+    /// The next regular reading: one interval after this one began, sooner while readings are incomplete. Secrets and specs that
+    /// cannot be used are no weather: the account's plan says when they are looked at again.
     fn next_regular(&mut self, account: &TeamsConnectorAccount, began: Timestamp) -> Timestamp {
         let interval = account.spec.interval.signed();
         let uid = account.uid().unwrap_or_default();
         let reading = self.publisher.borrow();
-        let complete = reading.problem.is_none() && reading.snapshot.as_deref().is_some_and(Snapshot::is_complete);
+        let complete = reading.problem.is_some() || reading.snapshot.as_deref().is_some_and(Snapshot::is_complete);
         self.failures = if complete { 0 } else { self.failures.saturating_add(1) };
         let wait =
             if complete { interval } else { (RETRY * (1_i32 << self.failures.min(6).saturating_sub(1))).min(interval) };

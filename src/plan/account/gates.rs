@@ -56,7 +56,8 @@ fn graph_permissions(view: &View) -> Verdict {
         return Verdict::unmet(problem.reason, problem.message.clone());
     }
     if let Some((name, failure)) = sources::failed_for(view, |reason| reason == Reason::PermissionMissing) {
-        return Verdict::unmet(failure.reason, format!("{name}: {}.", failure.cause));
+        let detail = format!("{name}: {}.", failure.cause);
+        return Verdict::Unmet(Finding { reason: failure.reason, detail, actor: Some(sources::who_permits(name)) });
     }
     let Some(permissions) = view.snapshot.graph_permissions.known() else { return Verdict::Unread };
     let missing: Vec<_> = permissions.iter().filter(|it| !it.granted).map(|it| it.name.as_str()).collect();

@@ -23,6 +23,19 @@ pub(super) fn failed_for<'a>(view: &View<'a>, wanted: fn(Reason) -> bool) -> Opt
     lines(view).iter().find_map(|it| Some((it.name, it.failure.filter(|failure| wanted(failure.reason))?)))
 }
 
+/// Who acts, where the table of reasons cannot know.
+fn actor(source: &str, failure: &SourceFailure) -> Option<Actor> {
+    (failure.reason == Reason::PermissionMissing).then(|| who_permits(source))
+}
+
+/// Who gives the right to read a source: the tenant's administrator, or the one whose GoTo token the other vendors take.
+pub(super) fn who_permits(source: &str) -> Actor {
+    match source {
+        "permissions" | "teamsUsers" | "seats" | "numberAssignments" | "voice" => Actor::GlobalAdministrator,
+        _ => Actor::GoToSuperAdministrator,
+    }
+}
+
 /// Whether a reason says something of the credentials rather than of the weather.
 pub(super) fn is_about_credentials(reason: Reason) -> bool {
     matches!(
@@ -69,14 +82,18 @@ pub(super) fn condition(view: &View) -> Draft {
 }
 
 fn failing(view: &View) -> Option<Problem> {
-    if let Some(problem) = &view.observed.credentials {
-        return Some(problem.clone());
+    if let Some(found) = &view.observed.credentials {
+        return Some(problem(found.reason, &found.message, None));
     }
     let lines = lines(view);
     let failed: Vec<_> = lines.iter().filter_map(|it| Some((it.name, it.failure?))).collect();
-    let (_, first) = failed.first()?;
+    let (name, first) = failed.first()?;
     let names: Vec<_> = failed.iter().map(|(name, _)| *name).collect();
-    Some(problem(first.reason, &format!("Not read completely: {} ({}).", names.join(", "), first.cause), None))
+    Some(problem(
+        first.reason,
+        &format!("Not read completely: {} ({}).", names.join(", "), first.cause),
+        actor(name, first),
+    ))
 }
 
 /// The source whose newest complete value is older than three intervals while it cannot be read.
@@ -86,13 +103,13 @@ pub(super) fn stale(view: &View) -> Option<Problem> {
     let too_old = |read_at: Option<Timestamp>| {
         read_at.filter(|_| view.observed.credentials.is_none()).or(since).is_some_and(|at| view.age(at) > patience)
     };
-    if let Some(problem) = &view.observed.credentials {
-        return too_old(None).then(|| problem.clone());
+    if let Some(found) = &view.observed.credentials {
+        return too_old(None).then(|| problem(found.reason, &found.message, None));
     }
     let lines = lines(view);
     let (name, failure) = lines.iter().filter(|it| too_old(it.read_at)).find_map(|it| Some((it.name, it.failure?)))?;
     let detail = format!("{name} has not been read completely for three intervals: {}.", failure.cause);
-    Some(problem(failure.reason, &detail, None))
+    Some(problem(failure.reason, &detail, actor(name, failure)))
 }
 
 /// After a restart nothing tells how old the newest complete reading is but the condition.

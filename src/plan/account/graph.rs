@@ -9,6 +9,7 @@ use super::view::{Pbx, View};
 use crate::api::Reason;
 use crate::api::conditions::{Draft, find};
 use crate::plan::observed::Problem;
+use crate::plan::snapshot::SourceFailure;
 
 /// The credentials of GoTo, Microsoft and the connector were accepted and belong to whom the spec names.
 pub const CREDENTIALS_VALID: &str = "CredentialsValid";
@@ -186,7 +187,23 @@ pub(super) fn write_gate(view: &View, pbxs: &[Pbx], stale: Option<&Problem>) -> 
     if view.observed.suspended {
         return Some(problem(Reason::Suspended, "The account is suspended.", None));
     }
-    unmet(view, pbxs, |gate| gate.gates_writes).or_else(|| stale.cloned())
+    unmet(view, pbxs, |gate| gate.gates_writes).or_else(|| stale.cloned()).or_else(|| doubted(view))
+}
+
+/// What a listing lacked in the newest reading may have been taken away: that changes no condition before a second reading agrees,
+/// but nobody is written on the strength of the reading before.
+fn doubted(view: &View) -> Option<Problem> {
+    let snapshot = view.snapshot;
+    let listings = [
+        (PERMISSIONS_GRANTED, &snapshot.graph_permissions.failure),
+        (CONSENT_GRANTED, &snapshot.consents.failure),
+        (DOMAIN_ACTIVATED, &snapshot.domains.failure),
+    ];
+    let doubt = |failure: &&Option<SourceFailure>| {
+        failure.as_ref().is_some_and(|failure| failure.reason == Reason::SourceIncomplete)
+    };
+    let (kind, _) = listings.into_iter().find(|(_, failure)| doubt(failure))?;
+    Some(problem(Reason::SourceIncomplete, &format!("{kind} was not read completely this time."), None))
 }
 
 /// The first of the named parts that does not hold for these PBXs.

@@ -275,6 +275,30 @@ fn an_unread_source_closes_the_write_gate() {
     assert_eq!(world.plan().write_gate.unwrap().reason, Reason::SourceIncomplete);
 }
 
+/// What a listing lacks for the first time changes no condition, but nobody is written before a second reading agrees; an outage
+/// says nothing of the gate.
+#[test]
+fn a_gate_that_a_listing_lacks_for_the_first_time_is_closed_at_once() {
+    let takes: [fn(&mut World, Reason); 3] = [
+        |world, reason| {
+            let doubted = world.snapshot().graph_permissions.failed(failed_source(reason));
+            world.snapshot().graph_permissions = doubted;
+        },
+        |world, reason| world.snapshot().consents = world.snapshot().consents.failed(failed_source(reason)),
+        |world, reason| world.snapshot().domains = world.snapshot().domains.failed(failed_source(reason)),
+    ];
+    for take in takes {
+        let mut world = World::set_up();
+        world.pass();
+        take(&mut world, Reason::MicrosoftUnreachable);
+        assert_eq!(world.plan().write_gate, None);
+        take(&mut world, Reason::SourceIncomplete);
+        assert_eq!(world.plan().write_gate.unwrap().reason, Reason::SourceIncomplete);
+        world.pass();
+        assert_eq!(world.condition("Ready").unwrap().0, "True");
+    }
+}
+
 #[test]
 fn one_pbx_does_not_close_the_gate_of_another() {
     let mut world = World::with_two_pbxs();

@@ -104,7 +104,7 @@ fn good(kind: &str) -> Value {
             "policyRef": {"name": "head-office"},
             "type": "Connect",
             "createdAt": "2026-03-01T08:00:00Z",
-            "policyGeneration": 3,
+            "policyHash": format!("sha256:{}", "0b".repeat(32)),
             "actions": [{"user": "2000000000000000001", "op": "Put", "args": {}, "expected": {"inConnector": false}}],
             "planHash": format!("sha256:{}", "0a".repeat(32))
         }),

@@ -59,8 +59,10 @@ pub struct UserSyncRunSpec {
     pub run_type: RunType,
     /// When it was planned, by the operator's business clock.
     pub created_at: Time,
-    /// Generation of the policy's spec that it was planned from.
-    pub policy_generation: i64,
+    /// `sha256:` and the hash over the policy's spec that it was planned from, `suspend` aside: another spec supersedes the run,
+    /// a suspension only pauses it.
+    #[schemars(length(max = 80), regex(pattern = "^sha256:[0-9a-f]{64}$"))]
+    pub policy_hash: String,
     /// The frozen plan: every value chosen, old values to be met.
     #[schemars(length(min = 1, max = 2000))]
     pub actions: Vec<RunAction>,

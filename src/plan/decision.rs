@@ -57,7 +57,7 @@ impl Decider<'_, '_> {
         let verdicts = runs::verdicts(records, run, subjects);
         let tally = tally(&verdicts);
         let status = without_done(run, &verdicts);
-        if run.spec.policy_generation != records.observed.generation {
+        if run.spec.policy_hash != runs::policy_hash(records.observed.spec) {
             return Decision::Close(run.name.clone(), status, tally, Ending::Superseded);
         }
         match tally.ending() {

@@ -16,7 +16,7 @@ use super::subjects::{Finding, Subject};
 use super::user_plan::Step;
 use crate::api::{
     ActionArgs, ActionExpected, Managed, NameRef, Reason, RunAction, RunFailure, RunOperation, RunState, RunType,
-    UserSyncRunSpec,
+    UserSyncPolicySpec, UserSyncRunSpec,
 };
 use crate::domain::{EntraObjectId, UserKey};
 
@@ -132,7 +132,7 @@ pub(super) fn new_run(records: &Records<'_>, admitted: &[&Subject<'_>]) -> Optio
         policy_ref: NameRef { name: observed.name.to_owned() },
         run_type: RunType::Connect,
         created_at: Time(records.now),
-        policy_generation: observed.generation,
+        policy_hash: policy_hash(observed.spec),
         actions,
         plan_hash,
     };
@@ -151,7 +151,17 @@ fn action(subject: &Subject<'_>) -> Option<RunAction> {
 /// `sha256:` and the hash over the actions in canonical JSON: fields in the order of the type, no white space.
 #[must_use]
 pub fn plan_hash(actions: &[RunAction]) -> String {
-    let json = serde_json::to_vec(actions).unwrap_or_default();
+    hash(&actions)
+}
+
+/// The same over the spec of a policy; whether it is suspended is no part of it.
+#[must_use]
+pub fn policy_hash(spec: &UserSyncPolicySpec) -> String {
+    hash(&UserSyncPolicySpec { suspend: false, ..spec.clone() })
+}
+
+fn hash(value: &impl serde::Serialize) -> String {
+    let json = serde_json::to_vec(value).unwrap_or_default();
     format!("sha256:{}", hex::encode(Sha256::digest(json)))
 }
 

@@ -14,6 +14,7 @@ use crate::api::{
     UserStage, UserState, UserSyncRunSpec, UserSyncRunStatus,
 };
 use crate::plan::observed::{KnownRun, KnownUser};
+use crate::plan::runs::policy_hash;
 
 /// How many people a world has.
 pub(super) const PEOPLE: usize = 6;
@@ -221,8 +222,8 @@ fn run() -> impl Strategy<Value = KnownRun> {
         Some(RunState::Superseded),
     ]);
     let failures = vec((0_usize..9, reason()), 0..3);
-    let shape = (vec(action, 1..6), state, failures, 0_u32..4, 1_i64..3, -99_i64..5);
-    shape.prop_map(|(mut actions, state, failures, failed, policy_generation, created_at)| {
+    let shape = (vec(action, 1..6), state, failures, 0_u32..4, any::<bool>(), -99_i64..5);
+    shape.prop_map(|(mut actions, state, failures, failed, other_spec, created_at)| {
         let mut seen = BTreeSet::new();
         actions.retain(|action| seen.insert(action.user.clone()));
         let failures = failures.into_iter().map(|(user, reason)| RunFailure {
@@ -236,7 +237,7 @@ fn run() -> impl Strategy<Value = KnownRun> {
                 policy_ref: NameRef { name: "hq".to_owned() },
                 run_type: RunType::Connect,
                 created_at: Time(at(created_at)),
-                policy_generation,
+                policy_hash: if other_spec { "sha256:another".to_owned() } else { policy_hash(&Cluster::of(0).spec) },
                 plan_hash: crate::plan::runs::plan_hash(&actions),
                 actions,
             },

@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, problem};
 use super::world::{World, key};
-use crate::api::{Managed, Reason};
+use crate::api::{Managed, Reason, TeamsAttribute};
 use crate::plan::user_plan::{RunPlan, Violation};
 
 fn demo() -> Cluster {
@@ -58,6 +58,7 @@ fn a_plan_that_ends_a_run_says_how() {
     let mut cluster = demo();
     cluster.pass();
     cluster.generation = 2;
+    cluster.spec.matching.automatic.as_mut().unwrap().teams_attribute = TeamsAttribute::Mail;
     insta::assert_snapshot!(cluster.plan(), @r"
     run hq-53c3b86d-1: close as Superseded
     ");

@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, problem};
 use super::world::{World, key, minutes, number, teams_id};
-use crate::api::{Reason, RunState, UserState, UserSyncRunStatus};
+use crate::api::{Reason, RunState, TeamsAttribute, UserState, UserSyncRunStatus};
 use crate::plan::acted::{ActOutcome, StepResult, after};
 use crate::plan::run_status::Wait;
 use crate::plan::user_plan::{ResumedRun, RunPlan};
@@ -104,11 +104,32 @@ fn a_forged_run_writes_nothing() {
     assert!(matches!(plan.run, RunPlan::Close(run) if run.status.state == Some(RunState::Superseded)));
 }
 
+fn edit_spec(cluster: &mut Cluster) {
+    cluster.generation += 1;
+    cluster.spec.matching.automatic.as_mut().unwrap().teams_attribute = TeamsAttribute::Mail;
+}
+
+/// T42: suspended and resumed by its spec, a policy goes on with the run that it had.
+#[test]
+fn suspending_by_the_spec_does_not_supersede_the_run() {
+    let mut cluster = ready_run(2);
+    let switch = |cluster: &mut Cluster, on: bool| {
+        cluster.generation += 1;
+        (cluster.spec.suspend, cluster.suspended) = (on, on);
+    };
+    switch(&mut cluster, true);
+    cluster.pass();
+    assert_eq!(cluster.run_states(), [Some(RunState::Running)]);
+    switch(&mut cluster, false);
+    cluster.settle();
+    assert_eq!(cluster.run_states(), [Some(RunState::Applied)]);
+}
+
 /// R22
 #[test]
 fn an_edit_of_the_policy_supersedes_the_run_and_another_follows() {
     let mut cluster = ready_run(2);
-    cluster.generation = 2;
+    edit_spec(&mut cluster);
     let plan = cluster.pass();
     assert!(matches!(plan.run, RunPlan::Close(_)) && cluster.puts.is_empty());
     assert_eq!(cluster.run_states(), [Some(RunState::Superseded)]);

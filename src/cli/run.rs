@@ -1,5 +1,6 @@
 //! `run`: the operator itself.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,7 +151,8 @@ fn scopes(client: &Client, settings: &Settings, metrics: &Metrics) -> Vec<Scope>
     if settings.watch_namespaces.is_empty() {
         return vec![Scope::open(client, None, metrics)];
     }
-    settings.watch_namespaces.iter().map(|namespace| Scope::open(client, Some(namespace), metrics)).collect()
+    let namespaces: BTreeSet<_> = settings.watch_namespaces.iter().collect();
+    namespaces.into_iter().map(|namespace| Scope::open(client, Some(namespace), metrics)).collect()
 }
 
 fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {

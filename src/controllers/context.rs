@@ -31,6 +31,22 @@ pub struct Stores {
     pub users: Store<TeamsConnectorUser>,
     /// Whether each of them is filled.
     pub filled: Vec<Filled>,
+    /// Its namespace; all of them without one.
+    pub namespace: Option<String>,
+}
+
+impl Stores {
+    /// Returns once all of them are filled.
+    pub async fn filled(&self) {
+        for filled in &self.filled {
+            // The sender goes with the process only.
+            let _ = filled.clone().wait_for(|filled| *filled).await;
+        }
+    }
+
+    fn serves(&self, namespace: &str) -> bool {
+        self.namespace.as_deref().is_none_or(|own| own == namespace)
+    }
 }
 
 /// What every pass shares.
@@ -64,6 +80,14 @@ pub struct Context {
 }
 
 impl Context {
+    /// Returns once the stores of the namespace are filled: until then what is absent may only look deleted. Nothing refers to
+    /// another namespace, so one that can no longer be read stops nobody else.
+    pub async fn filled(&self, namespace: &str) {
+        for stores in self.stores.iter().filter(|stores| stores.serves(namespace)) {
+            stores.filled().await;
+        }
+    }
+
     /// The account of this name.
     pub fn account(&self, namespace: &str, name: &str) -> Option<Arc<TeamsConnectorAccount>> {
         let reference = ObjectRef::new(name).within(namespace);
@@ -128,17 +152,32 @@ pub fn is_paused(object: &impl ResourceExt) -> bool {
     object.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
-/// The last value of `requestedAt` of each object, by uid, for which a reading was ordered: one reading for each value, however
-/// long it takes until the value counts as handled.
+/// The last value of `requestedAt` of each object, by uid, and when a reading was ordered for it: one reading for each value. The
+/// value counts, and is echoed, once that reading was made.
 #[derive(Clone, Debug, Default)]
-pub struct Requested(Arc<Mutex<HashMap<String, String>>>);
+pub struct Requested(Arc<Mutex<HashMap<String, (String, Timestamp)>>>);
 
 impl Requested {
     /// Whether the object carries a value that no reading was ordered for; it is remembered.
-    pub fn is_new(&self, object: &impl ResourceExt) -> bool {
+    pub fn is_new(&self, object: &impl ResourceExt, now: Timestamp) -> bool {
         let Some(value) = object.annotations().get(REQUESTED_AT) else { return false };
         let uid = object.uid().unwrap_or_default();
-        self.lock().insert(uid, value.clone()).as_ref() != Some(value)
+        let mut ordered = self.lock();
+        if ordered.get(&uid).is_some_and(|(known, _)| known == value) {
+            return false;
+        }
+        ordered.insert(uid, (value.clone(), now));
+        true
+    }
+
+    /// The value, once the newest try to read everything began after it was noticed. While suspended nothing is read, and the
+    /// plan does nothing with it.
+    pub fn answered(&self, object: &impl ResourceExt, tried_at: Option<Timestamp>, suspended: bool) -> Option<String> {
+        let value = object.annotations().get(REQUESTED_AT)?;
+        let ordered = self.lock();
+        let (known, at) = object.meta().uid.as_ref().and_then(|uid| ordered.get(uid)).cloned().unzip();
+        let made = known.as_ref() == Some(value) && tried_at.zip(at).is_some_and(|(tried, at)| tried >= at);
+        (suspended || made).then(|| value.clone())
     }
 
     /// The object is gone.
@@ -146,7 +185,7 @@ impl Requested {
         self.lock().remove(uid);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (String, Timestamp)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

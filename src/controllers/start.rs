@@ -1,8 +1,9 @@
 //! Starts the watches and the two controllers of each scope, and ends when told to.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, FuturesUnordered};
 use futures::{Stream, StreamExt, future};
 use k8s_openapi::NamespaceResourceScope;
 use kube::runtime::controller::{Config, Controller};
@@ -13,13 +14,14 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch::Receiver;
 
 use super::context::{Context, Stores};
+use super::error::PassError;
 use super::frame::Failures;
 use super::{account, policy};
 use crate::api::{TeamsConnectorAccount, TeamsConnectorUser, UserSyncPolicy, UserSyncRun};
 use crate::runtime::gather::gather;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::server::Health;
-use crate::runtime::watches::{Filled, watch};
+use crate::runtime::watches::{Filled, Label, watch};
 
 /// Stores of a scope together with the streams that fill them and trigger passes.
 pub struct Scope {
@@ -35,6 +37,10 @@ pub struct Scope {
 type Trigger<K> = BoxStream<'static, Result<K, watcher::Error>>;
 type Wakers<K> = BoxStream<'static, ObjectRef<K>>;
 
+/// How often the objects in the stores are counted.
+const COUNTING: std::time::Duration = std::time::Duration::from_secs(15);
+/// How long readiness waits, after the first namespace can be read, for the others.
+const STRAGGLERS: std::time::Duration = std::time::Duration::from_secs(20);
 /// Passes that a controller may run at once; the lanes decide within it.
 const CONCURRENCY: u16 = 64;
 
@@ -50,8 +56,14 @@ impl Scope {
         let (_, accounts_again, _) = opener.watch("accounts-for-policies");
         let (_, policies_again, _) = opener.watch("policies-for-accounts");
         let filled = vec![accounts_filled, policies_filled, runs_filled, users_filled];
-        let stores =
-            Stores { accounts: account_store, policies: policy_store, runs: run_store, users: user_store, filled };
+        let stores = Stores {
+            accounts: account_store,
+            policies: policy_store,
+            runs: run_store,
+            users: user_store,
+            filled,
+            namespace: namespace.map(str::to_owned),
+        };
         Self { stores, accounts, accounts_again, policies, policies_again, runs, users }
     }
 
@@ -83,18 +95,24 @@ impl Opener<'_> {
             None => Api::all(self.client.clone()),
         };
         let (store, writer) = reflector::store();
-        let (stream, filled) = watch(api, writer, name, self.metrics.clone());
+        let label = Label { namespace: self.namespace.map(str::to_owned), name };
+        let (stream, filled) = watch(api, writer, label, self.metrics.clone());
         (store, stream.boxed(), filled)
     }
 }
 
-/// Returns once the four kinds are served (T23): until then there is nothing to watch.
+/// Returns once the four kinds are served (T23) in one namespace at least: until then there is nothing to watch.
 pub async fn wait_for_kinds(client: &Client, namespaces: &[String]) {
-    let namespace = namespaces.first().map(String::as_str);
+    let mut scopes: Vec<_> = namespaces.iter().map(|name| Some(name.as_str())).collect();
+    if scopes.is_empty() {
+        scopes.push(None);
+    }
     let mut pause = 1;
-    while let Err(error) = served(client, namespace).await {
+    for namespace in scopes.iter().copied().cycle() {
+        let Err(error) = served(client, namespace).await else { return };
         let hint = "the kinds of teamsconnector.dev cannot be listed yet: install the chart's CRDs and roles";
-        tracing::warn!(%error, namespace, hint);
+        let cause = PassError::kubernetes("listing")(error).cause();
+        tracing::warn!(cause, namespace, hint);
         tokio::time::sleep(std::time::Duration::from_secs(pause)).await;
         pause = (pause * 2).min(30);
     }
@@ -127,9 +145,10 @@ where
     let policies = split(woken.policies, scopes.len());
     let told = Arc::clone(&ctx);
     tokio::spawn(async move {
-        all_ready(&told.stores).await;
+        ready(&told.stores).await;
         health.set_ready();
     });
+    tokio::spawn(count_objects(Arc::clone(&ctx)));
     let failures = Failures::default();
     let running = scopes.into_iter().zip(accounts).zip(policies).map(|((scope, accounts), policies)| {
         scope.run(Arc::clone(&ctx), Woken { accounts, policies }, failures.clone(), stop.clone())
@@ -178,15 +197,35 @@ impl Scope {
     }
 }
 
-/// Returns once every store of every scope is filled: until then what is absent may only look deleted.
-pub(super) async fn all_ready(stores: &[Stores]) {
-    future::join_all(stores.iter().map(ready)).await;
+/// Feeds the metric of objects in the stores.
+async fn count_objects(ctx: Arc<Context>) {
+    let mut ticks = tokio::time::interval(COUNTING);
+    loop {
+        ticks.tick().await;
+        let sum = |count: fn(&Stores) -> usize| ctx.stores.iter().map(count).sum();
+        ctx.metrics.store_objects("TeamsConnectorAccount", sum(|stores| stores.accounts.len()));
+        ctx.metrics.store_objects("UserSyncPolicy", sum(|stores| stores.policies.len()));
+        ctx.metrics.store_objects("UserSyncRun", sum(|stores| stores.runs.len()));
+        ctx.metrics.store_objects("TeamsConnectorUser", sum(|stores| stores.users.len()));
+    }
 }
 
-async fn ready(stores: &Stores) {
-    for filled in &stores.filled {
-        // The sender goes with the process only.
-        let _ = filled.clone().wait_for(|filled| *filled).await;
+/// Returns once every store of every scope is filled. A namespace that cannot be read, as one that was deleted, is waited for a
+/// while after the first and then passed over: the others are served.
+async fn ready(stores: &[Stores]) {
+    let mut filling: FuturesUnordered<_> =
+        stores.iter().map(|stores| async { (stores.filled().await, stores.namespace.as_deref()).1 }).collect();
+    let mut missing: BTreeSet<_> = stores.iter().map(|stores| stores.namespace.as_deref()).collect();
+    if let Some(first) = filling.next().await {
+        missing.remove(&first);
+    }
+    let rest = async {
+        while let Some(filled) = filling.next().await {
+            missing.remove(&filled);
+        }
+    };
+    if tokio::time::timeout(STRAGGLERS, rest).await.is_err() {
+        tracing::warn!(namespaces = ?missing, "serving the other namespaces; these cannot be read yet");
     }
 }
 

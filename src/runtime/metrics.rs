@@ -44,7 +44,7 @@ struct Inner {
     source_incomplete: Family<SourceLabels, Counter>,
     readings: Family<ReadingLabels, Counter>,
     store_objects: Family<KindLabels, Gauge>,
-    failing: Mutex<HashMap<&'static str, Failing>>,
+    failing: Mutex<HashMap<(Option<String>, &'static str), Failing>>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -158,7 +158,7 @@ impl Metrics {
         self.0.external_requests.get_or_create(&RequestLabels { api, operation, code }).inc();
     }
 
-    /// A reading began.
+    /// A reading was made.
     pub fn reading(&self, kind: &'static str) {
         self.0.readings.get_or_create(&ReadingLabels { kind }).inc();
     }
@@ -173,21 +173,25 @@ impl Metrics {
         self.0.store_objects.get_or_create(&KindLabels { kind }).set(i64::try_from(objects).unwrap_or(i64::MAX));
     }
 
-    /// A watch brought something, or an error.
-    pub fn watch_event(&self, watch: &'static str, error: Option<String>) {
+    /// A watch of this namespace, or of all of them, brought something.
+    pub fn watch_works(&self, namespace: Option<&str>, watch: &'static str) {
         let mut failing = self.0.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(error) = error else {
-            failing.remove(watch);
-            return;
-        };
+        failing.remove(&(namespace.map(str::to_owned), watch));
+    }
+
+    /// A watch failed. What the API server forbids counts, but says nothing against the process: no restart would help.
+    pub fn watch_failed(&self, namespace: Option<&str>, watch: &'static str, forbidden: bool) {
+        self.0.watch_errors.get_or_create(&WatchLabels { watch }).inc();
+        if forbidden {
+            return self.watch_works(namespace, watch);
+        }
+        let mut failing = self.0.failing.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let entry = failing.entry(watch).or_insert(Failing { since: now, last: now });
+        let entry = failing.entry((namespace.map(str::to_owned), watch)).or_insert(Failing { since: now, last: now });
         if entry.last.elapsed() > WATCH_BREAK {
             entry.since = now;
         }
         entry.last = now;
-        self.0.watch_errors.get_or_create(&WatchLabels { watch }).inc();
-        tracing::warn!(watch, error, "a watch failed and is opened again");
     }
 
     /// Whether no watch has failed without a break for five minutes: then a restart may help.

@@ -27,7 +27,7 @@ impl Health {
         Self { ready: Arc::default(), metrics }
     }
 
-    /// Every store is filled.
+    /// The stores are filled.
     pub fn set_ready(&self) {
         self.ready.store(true, Ordering::Relaxed);
     }

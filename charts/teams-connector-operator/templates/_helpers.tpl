@@ -51,9 +51,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [teamsconnector.dev]
   resources: [teamsconnectoraccounts, usersyncpolicies]
   verbs: [get, list, watch, patch]
-# These two are the operator's own.
+# These two are the operator's own. A run is made once and never changed: its decision belongs to people.
 - apiGroups: [teamsconnector.dev]
-  resources: [usersyncruns, teamsconnectorusers]
+  resources: [usersyncruns]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [teamsconnector.dev]
+  resources: [teamsconnectorusers]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [teamsconnector.dev]
   resources:
@@ -73,7 +76,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [""]
   resources: [secrets]
   resourceNames: [teams-connector-tokens]
-  verbs: [update, patch]
+  verbs: [patch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

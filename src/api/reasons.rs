@@ -125,6 +125,7 @@ reasons! {
     GoToUnreachable: Retry, ANYBODY, "GoTo could not be read.", "Nothing: it is tried again with growing distance.";
     MicrosoftUnreachable: Retry, ANYBODY, "Microsoft could not be read.", "Nothing: it is tried again with growing distance.";
     ConnectorUnreachable: Retry, ANYBODY, "The connector could not be read.", "Nothing: it is tried again with growing distance.";
+    RequestRefused: Retry, TEAM, "A vendor refused a request as wrong, or as not fitting the state there.", "See the code in the message and the vendor's portal; it is tried again with growing distance.";
     RateLimited: Retry, ANYBODY, "A vendor asked for patience.", "Nothing: no call is sent before the time it named.";
     SecretNotFound: Human, TEAM, "A Secret that the spec names does not exist.", "Create the Secret in the namespace of the account.";
     KeyMissing: Human, TEAM, "A Secret that the spec names lacks a key.", "Add the named key to the Secret.";

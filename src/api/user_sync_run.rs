@@ -155,6 +155,9 @@ pub struct UserSyncRunStatus {
     /// The failures, at most 100.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<RunFailure>,
+    /// Why the connector takes no writes at all, while it takes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<RunRefusal>,
     /// When the first write was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
@@ -178,6 +181,18 @@ pub struct RunOutcome {
     pub failed: u32,
     /// Still to do.
     pub remaining: u32,
+}
+
+/// Whole batches that were not answered, in a row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunRefusal {
+    /// Why the newest one was not.
+    pub reason: String,
+    /// How many.
+    pub count: u32,
+    /// When the next one is sent, unless `requestedAt` asks for it earlier.
+    pub next_attempt_time: Time,
 }
 
 /// One failed action.

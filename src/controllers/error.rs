@@ -6,6 +6,7 @@ use crate::api::Reason;
 use crate::clients::error::{ApiError, Class, CredentialsProblem};
 use crate::clients::listing::{Incomplete, IncompleteCause};
 use crate::clients::route::Api;
+use crate::plan::acted::Refusal;
 use crate::plan::observed::Problem;
 use crate::plan::snapshot::SourceFailure;
 
@@ -85,6 +86,12 @@ pub(super) fn problem(error: &ApiError) -> Problem {
     Problem { reason, message: format!("{} ({})", reason.message(), cause_of(error)) }
 }
 
+/// How a batch of writes that was not answered shows, and when the vendor wants to be asked again.
+pub(super) fn refusal(error: &ApiError) -> Refusal {
+    let (reason, until) = reason_of(error);
+    Refusal { reason, until }
+}
+
 /// What was found, with who does what next.
 pub(super) fn advised(found: &Problem) -> Problem {
     let info = found.reason.info();
@@ -116,9 +123,9 @@ fn describe(error: &ApiError) -> String {
 
 fn reason_of(error: &ApiError) -> (Reason, Option<Timestamp>) {
     match error.class() {
-        Class::Retry | Class::Resync | Class::Permanent | Class::Absent | Class::Conflict(_) => {
-            (unreachable_reason(error.route().api), None)
-        }
+        Class::Retry | Class::Resync | Class::Absent => (unreachable_reason(error.route().api), None),
+        Class::Conflict(code) => (conflict_reason(&code), None),
+        Class::Permanent => (Reason::RequestRefused, None),
         Class::Throttled { until } => (Reason::RateLimited, until),
         Class::Credentials(problem) => (credentials_reason(problem, error.route().api), None),
         Class::Permission(_) => (Reason::PermissionMissing, None),
@@ -142,6 +149,15 @@ fn credentials_reason(problem: CredentialsProblem, api: Api) -> Reason {
         | CredentialsProblem::RequestRefused
         | CredentialsProblem::TokenRefused
         | CredentialsProblem::Other => Reason::CredentialsRejected,
+    }
+}
+
+/// The connector answers a call that waits for a person with a code of its own.
+fn conflict_reason(code: &str) -> Reason {
+    match code {
+        "ConsentRequired" => Reason::AwaitingConsent,
+        "SignInRequired" => Reason::AwaitingPushSignIn,
+        _ => Reason::RequestRefused,
     }
 }
 

@@ -5,13 +5,15 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::observed::{Next, ReadingKind};
 use super::polling;
-use super::run_status::{self, Tally};
+use super::run_status::{self, Tally, Wait};
 use super::runs::MAX_FAILURES;
 use super::schedule;
 use super::standing::{Stand, shortened};
 use super::subjects::is_transient;
 use super::user_plan::{PlannedUser, ResumedRun, RunPlan, UserPlan, Write};
-use crate::api::{Failure, LastChange, Reason, RunFailure, RunOperation, UserStage, UserState, UserSyncRunStatus};
+use crate::api::{
+    Failure, LastChange, Reason, RunFailure, RunOperation, RunRefusal, UserStage, UserState, UserSyncRunStatus,
+};
 use crate::domain::UserKey;
 
 /// What became of the steps of a plan.
@@ -19,6 +21,27 @@ use crate::domain::UserKey;
 pub struct ActOutcome {
     /// One for each step that the executor came to; a step without one was not tried.
     pub results: Vec<(UserKey, StepResult)>,
+    /// What kept the executor from going on.
+    pub refusal: Option<Refusal>,
+}
+
+impl ActOutcome {
+    /// Takes the answers to a batch. One user for whom patience was asked means patience with all.
+    pub fn add(&mut self, results: Vec<(UserKey, StepResult)>) {
+        if results.iter().any(|(_, result)| *result == StepResult::NotTried) {
+            self.refusal = Some(Refusal { reason: Reason::RateLimited, until: None });
+        }
+        self.results.extend(results);
+    }
+}
+
+/// A batch of writes that was not answered; it may have had its effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// How it shows.
+    pub reason: Reason,
+    /// When the vendor wants to be asked again.
+    pub until: Option<Timestamp>,
 }
 
 /// What became of one step.
@@ -96,20 +119,36 @@ fn resumed(plan: &UserPlan, run: &ResumedRun, outcome: &ActOutcome, now: Timesta
     if touched && status.started_at.is_none() {
         status.started_at = Some(Time(now));
     }
+    if touched || outcome.refusal.is_some() {
+        status.refusal = outcome.refusal.map(|refusal| refused_again(status.refusal.as_ref(), refusal, now));
+    }
+    let refused = outcome.refusal.is_some().then(|| status.refusal.as_ref().map(Wait::refused)).flatten();
     let ending = tally.ending();
     let status = match ending {
         Some(ending) => run_status::closed(&status, tally, ending, now),
-        None => run_status::running(&status, tally, run.waiting.as_ref(), now),
+        None => run_status::running(&status, tally, refused.as_ref().or(run.waiting.as_ref()), now),
     };
     let failed = ending.is_some() && tally.failed > 0;
     let changed = |(key, result): &(UserKey, StepResult)| user_after(plan.user(key)?, result, &run.name, now);
-    let next = if touched || ending.is_some() { Next::At(now, ReadingKind::Outcome) } else { plan.next };
+    let next = match &refused {
+        Some(Wait::Refused { until, .. }) if ending.is_none() => Next::At(*until, ReadingKind::Outcome),
+        _ if touched || ending.is_some() => Next::At(now, ReadingKind::Outcome),
+        _ => plan.next,
+    };
     Acted {
         users: outcome.results.iter().filter_map(changed).collect(),
         run: Some(RunReport { name: run.name.clone(), status, closed: ending.is_some() }),
         failure: if failed { Some(polling::failed_again(plan.failure.as_ref(), now)) } else { plan.failure.clone() },
-        next: schedule::earlier(next, plan.next),
+        next: if refused.is_some() { next } else { schedule::earlier(next, plan.next) },
     }
+}
+
+/// One more batch in a row that was not answered. What was written must be read back before the next one.
+fn refused_again(before: Option<&RunRefusal>, refusal: Refusal, now: Timestamp) -> RunRefusal {
+    let count = before.map_or(0, |before| before.count).saturating_add(1);
+    let pause = polling::refused_until(now, count);
+    let next = refusal.until.map_or(pause, |until| until.max(pause));
+    RunRefusal { reason: refusal.reason.as_str().to_owned(), count, next_attempt_time: Time(next) }
 }
 
 /// The tally after these results. A step is among the remaining until it has one.

@@ -96,6 +96,8 @@ impl Decider<'_, '_> {
             Some(Wait::Suspended)
         } else if let Some(gate) = &records.observed.gate {
             Some(Wait::Gate(gate.reason))
+        } else if let Some(refused) = records.refused_until() {
+            Some(refused)
         } else if is_older_reading(self.records, self.reading) {
             Some(Wait::OlderReading)
         } else if nothing {
@@ -192,6 +194,7 @@ impl Decision {
                 Some(Wait::Import | Wait::Objects) => {
                     Next::At(polling::look_again(awaited_since(records), now), ReadingKind::Account)
                 }
+                Some(Wait::Refused { until, .. }) => Next::At(*until, ReadingKind::Outcome),
                 Some(Wait::Suspended | Wait::Gate(_) | Wait::Agreement) => Next::Interval,
             },
         }

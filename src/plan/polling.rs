@@ -22,6 +22,12 @@ pub(super) fn retry_after(now: Timestamp, failures: u32) -> Timestamp {
     add(now, (60_i64 << doublings).min(3600))
 }
 
+/// When a batch is sent again after so many in a row were not answered: after half a minute, doubling to an hour.
+pub(super) fn refused_until(now: Timestamp, refusals: u32) -> Timestamp {
+    let doublings = refusals.saturating_sub(1).min(7);
+    add(now, (30_i64 << doublings).min(3600))
+}
+
 /// One failure more.
 pub(super) fn failed_again(before: Option<&Failure>, now: Timestamp) -> Failure {
     let count = before.map_or(0, |failure| failure.count).saturating_add(1);

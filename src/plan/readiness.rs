@@ -101,7 +101,8 @@ pub(super) fn of(records: &Records<'_>, outlook: Outlook) -> (Vec<Draft>, Vec<Pe
         drafts.push(Draft::yes(conditions::SUSPENDED, Reason::Suspended));
         return (drafts, Vec::new());
     }
-    let gate = records.observed.gate.as_ref().filter(|_| outlook.applying || outlook.retrying);
+    let refused = refused(records);
+    let gate = records.observed.gate.as_ref().or(refused.as_ref()).filter(|_| outlook.applying || outlook.retrying);
     let waiting = waiting(outlook, gate);
     drafts.push(ready(outlook, waiting.as_ref(), was_ready));
     drafts.extend(waiting.map(|(reason, message)| Draft::yes(conditions::RECONCILING, reason).with_message(message)));
@@ -112,6 +113,14 @@ pub(super) fn of(records: &Records<'_>, outlook: Outlook) -> (Vec<Draft>, Vec<Pe
         drafts.push(Draft::yes(conditions::ACTION_REQUIRED, problem.reason).with_message(problem.message));
     }
     (drafts, actions)
+}
+
+/// What keeps the connector from taking writes, once a person must know: not for a single batch that was lost on its way.
+fn refused(records: &Records<'_>) -> Option<Problem> {
+    let refusal = records.open?.status.refusal.as_ref()?;
+    let reason = Reason::parse(&refusal.reason)?;
+    let lasts = refusal.count > 1 || reason.info().shown == Shown::Human;
+    lasts.then(|| Problem { reason, message: reason.message() })
 }
 
 fn in_sync(outlook: Outlook) -> Draft {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use k8s_openapi::jiff::Timestamp;
 
 use super::observed::{KnownRun, KnownUser, ObservedPolicy};
+use super::run_status::Wait;
 use super::runs::{self, Held};
 use super::snapshot::{Activity, ConnectorUser};
 use super::subjects::{Finding, Subject};
@@ -84,6 +85,12 @@ impl<'a> Records<'a> {
     /// Whether the open run refused more than it could note.
     pub(super) fn noted_all(&self) -> bool {
         self.refused.len() < runs::MAX_FAILURES || self.open.is_some_and(|run| run.status.started_at.is_none())
+    }
+
+    /// Why the open run sends nothing before a while has passed; `requestedAt` ends it.
+    pub(super) fn refused_until(&self) -> Option<Wait> {
+        let refusal = self.open?.status.refusal.as_ref()?;
+        (self.now < refusal.next_attempt_time.0 && !self.requested).then(|| Wait::refused(refusal))
     }
 
     /// Whose pin the Microsoft user is.

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::api::conditions::{self, Draft};
-use crate::api::{Counters, Reason, RunOutcome, RunState, UserSyncRunStatus};
+use crate::api::{Counters, Reason, RunOutcome, RunRefusal, RunState, UserSyncRunStatus};
 
 /// `Complete`, as a Job has it.
 pub const COMPLETE: &str = "Complete";
@@ -46,6 +46,22 @@ pub enum Wait {
     Objects,
     /// Users about whom the newest reading concludes nothing.
     Agreement,
+    /// The connector takes no writes for now.
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// When the next one is sent.
+        until: Timestamp,
+    },
+}
+
+impl Wait {
+    /// Because of batches that were not answered.
+    #[must_use]
+    pub fn refused(refusal: &RunRefusal) -> Self {
+        let reason = Reason::parse(&refusal.reason).unwrap_or(Reason::ConnectorUnreachable);
+        Self::Refused { reason, until: refusal.next_attempt_time.0 }
+    }
 }
 
 /// How a run ends.
@@ -106,6 +122,7 @@ impl fmt::Display for Wait {
             Self::Import => f.write_str("a directory import that began after the newest user was first seen"),
             Self::Objects => f.write_str("the user objects are not stored yet"),
             Self::Agreement => f.write_str("a second complete reading for users who were not found"),
+            Self::Refused { reason, .. } => write!(f, "the connector takes no writes for now ({reason})"),
         }
     }
 }
@@ -158,6 +175,8 @@ pub fn created(counters: Counters, actions: u32, now: Timestamp) -> UserSyncRunS
 /// The status of a run that goes on.
 #[must_use]
 pub fn running(before: &UserSyncRunStatus, tally: Tally, waiting: Option<&Wait>, now: Timestamp) -> UserSyncRunStatus {
+    // Reading back after a write is part of running: it comes and goes with every batch.
+    let waiting = waiting.filter(|waiting| **waiting != Wait::OlderReading);
     let message = waiting.map_or_else(|| Reason::Running.message(), |waiting| format!("Waits: {waiting}."));
     let drafts = vec![
         Draft::no(conditions::READY, Reason::Running).with_message(message.clone()),

@@ -384,7 +384,7 @@ fn on_update() -> Vec<Rule> {
         ("/spec/policyRef/name", json!("other")),
         ("/spec/type", json!("Disconnect")),
         ("/spec/createdAt", json!("2026-01-05T08:00:01Z")),
-        ("/spec/policyGeneration", json!(2)),
+        ("/spec/policyHash", json!(format!("sha256:{}", "0b".repeat(32)))),
         ("/spec/actions", json!([])),
     ];
     let frozen = frozen.into_iter().filter(|(pointer, _)| *pointer != "/spec/actions");

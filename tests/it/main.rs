@@ -9,6 +9,7 @@ mod control_plane;
 mod crash;
 mod credentials;
 mod default_binary;
+mod edits;
 mod environment;
 mod faults;
 mod harness;

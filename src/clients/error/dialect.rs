@@ -168,7 +168,7 @@ fn parse<T: serde::de::DeserializeOwned>(refusal: &Refusal<'_>) -> Option<T> {
 }
 
 /// The text, if it has the form of a code or an id; anything else might be personal data.
-fn word(text: &str) -> Option<Box<str>> {
+pub(crate) fn word(text: &str) -> Option<Box<str>> {
     let shaped = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     let fits = (1..=64).contains(&text.len()) && text.bytes().all(shaped);
     fits.then(|| text.into())

@@ -14,7 +14,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::route::{Api, Route};
 
 pub use credentials::{AADSTS, AadstsRow, CredentialsProblem, EntraVerdict, GOTO_TOKEN_ERRORS};
-pub(crate) use dialect::{Refusal, fault};
+pub(crate) use dialect::{Refusal, fault, word};
 
 /// What an error means for the caller. Controllers map it to a condition, a reason and a requeue.
 #[derive(Debug, Clone, PartialEq, Eq)]

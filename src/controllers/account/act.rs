@@ -34,8 +34,8 @@ pub(super) async fn act(plan: &AccountPlan, account: &TeamsConnectorAccount, ctx
         tracing::info!(account = account.name_any(), %step, "account step");
         match take(step, &session).await {
             Ok(()) => {}
-            // Done already, or begun by somebody else: the next reading tells.
-            Err(error) if matches!(error.class(), Class::Conflict(_)) => {}
+            // Begun by somebody else: the next reading tells.
+            Err(error) if matches!(error.class(), Class::Conflict(code) if code == "SyncRunning") => {}
             Err(error) => {
                 tracing::warn!(account = account.name_any(), %step, %error, "an account step failed");
                 problems.push(StepProblem { step: step.clone(), problem: problem(&error) });

@@ -15,7 +15,7 @@ use super::context::Context;
 use super::error::PassError;
 use super::expectations::version;
 use super::frame::{Failures, Frame, Passed};
-use super::{finalizer, publish, start};
+use super::{finalizer, publish};
 use crate::api::{REQUESTED_AT, TeamsConnectorAccount};
 use crate::plan::account as plan;
 use crate::plan::observed::{Next, ReadingKind};
@@ -31,7 +31,7 @@ pub(super) async fn reconcile(
     ctx: Arc<Context>,
     failures: Failures,
 ) -> Result<Action, Infallible> {
-    start::all_ready(&ctx.stores).await;
+    ctx.filled(&account.namespace().unwrap_or_default()).await;
     let frame = Frame { kind: KIND, ctx: &ctx, failures: &failures, lane: lane(&account) };
     let reference = ObjectRef::from_obj(account.as_ref());
     Ok(frame
@@ -75,7 +75,7 @@ async fn pass(account: &Arc<TeamsConnectorAccount>, ctx: &Arc<Context>) -> Resul
     } else {
         let waker = Arc::clone(ctx);
         ctx.observers.ensure(account, move |account| waker.wake_all(account));
-        if asked(account) && ctx.requests.is_new(account.as_ref()) {
+        if asked(account) && ctx.requests.is_new(account.as_ref(), now) {
             ctx.observers.request(&uid, now, ReadingKind::Full);
         }
     }

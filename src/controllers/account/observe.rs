@@ -6,7 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::api::{REQUESTED_AT, TeamsConnectorAccount, TeamsConnectorAccountStatus, UserSyncPolicy};
+use crate::api::{TeamsConnectorAccount, TeamsConnectorAccountStatus, UserSyncPolicy};
 use crate::controllers::context::{Context, is_paused};
 use crate::controllers::observer::Reading;
 use crate::domain::OrganizationId;
@@ -35,19 +35,15 @@ pub(in crate::controllers) fn observe(account: &Arc<TeamsConnectorAccount>, ctx:
     let uid = account.uid().unwrap_or_default();
     let policies = ctx.policies_of(account);
     let demands = policies.iter().filter_map(|policy| demand(policy, ctx));
+    let reading = ctx.observers.latest(account);
+    let suspended = account.spec.suspend || is_paused(account.as_ref());
     let facts = Facts {
-        suspended: account.spec.suspend || is_paused(account.as_ref()),
-        requested_at: account.annotations().get(REQUESTED_AT).cloned(),
+        suspended,
+        requested_at: ctx.requests.answered(account.as_ref(), reading.tried_at, suspended),
         last_step: ctx.last_writes.of(&uid),
         policies: demands.collect(),
     };
-    Observed {
-        status: account.status.clone().unwrap_or_default(),
-        reading: ctx.observers.latest(&uid),
-        account: Arc::clone(account),
-        uid,
-        facts,
-    }
+    Observed { status: account.status.clone().unwrap_or_default(), reading, account: Arc::clone(account), uid, facts }
 }
 
 fn demand(policy: &UserSyncPolicy, ctx: &Context) -> Option<PolicyDemand> {

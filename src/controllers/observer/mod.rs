@@ -37,6 +37,8 @@ pub struct Reading {
     pub previous: Option<Arc<Snapshot>>,
     /// What kept everything from being read: a Secret, a field of the spec.
     pub problem: Option<Problem>,
+    /// When the newest try to read all sources began, whatever it brought.
+    pub tried_at: Option<Timestamp>,
 }
 
 /// The observers of all accounts; cheap to clone.
@@ -57,6 +59,14 @@ struct Observer {
     task: AbortHandle,
 }
 
+impl Observer {
+    /// Whether it reads from where the account's spec says, with the credentials that it names.
+    fn reads_for(&self, account: &TeamsConnectorAccount) -> bool {
+        let (own, spec) = (&self.account.borrow().spec, &account.spec);
+        own.goto == spec.goto && own.microsoft365 == spec.microsoft365 && own.connector == spec.connector
+    }
+}
+
 impl Drop for Observer {
     fn drop(&mut self) {
         self.task.abort();
@@ -70,7 +80,8 @@ impl Observers {
         Self(Arc::new(Inner { sessions, clock, metrics, tasks: Mutex::default() }))
     }
 
-    /// Observes the account from now on, or with its new spec. `published` is called after each reading.
+    /// Observes the account from now on, or with its new spec. `published` is called after each reading. What was read elsewhere
+    /// than the spec now says counts no more: everything is read anew before anything is concluded.
     pub fn ensure(
         &self,
         account: &Arc<TeamsConnectorAccount>,
@@ -81,6 +92,9 @@ impl Observers {
         // A defect must not end all readings of an account for good.
         if tasks.get(&uid).is_some_and(|observer| observer.task.is_finished()) {
             self.0.metrics.panicked("observer");
+            tasks.remove(&uid);
+        }
+        if tasks.get(&uid).is_some_and(|observer| !observer.reads_for(account)) {
             tasks.remove(&uid);
         }
         if let Some(observer) = tasks.get(&uid) {
@@ -105,10 +119,13 @@ impl Observers {
         self.lock().remove(uid);
     }
 
-    /// What the newest reading of the account brought.
+    /// What the newest reading of the account brought; nothing if it was read elsewhere than the spec now says.
     #[must_use]
-    pub fn latest(&self, uid: &str) -> Reading {
-        self.lock().get(uid).map(|observer| observer.latest.borrow().clone()).unwrap_or_default()
+    pub fn latest(&self, account: &TeamsConnectorAccount) -> Reading {
+        let tasks = self.lock();
+        let observer = account.metadata.uid.as_deref().and_then(|uid| tasks.get(uid));
+        let current = observer.filter(|observer| observer.reads_for(account));
+        current.map(|observer| observer.latest.borrow().clone()).unwrap_or_default()
     }
 
     /// Asks for a reading of this kind at this time; a wider one before it will do.

@@ -65,16 +65,6 @@ impl Reader<'_> {
         }
     }
 
-    /// The same for a listing.
-    pub(super) fn list<T>(
-        &self,
-        name: &'static str,
-        old: &Source<Vec<T>>,
-        read: Result<Complete<T>, Incomplete>,
-    ) -> Source<Vec<T>> {
-        self.source(name, old, listed(read))
-    }
-
     /// The same for a listing whose end nothing proves: what it lacks for the first time makes it incomplete.
     pub(super) fn confirmed<T, K: Hash>(
         &self,

@@ -75,13 +75,13 @@ impl Task {
         loop {
             let kind = self.next(regular).await;
             let account = Arc::clone(&self.account.borrow());
+            let began = self.clock.now();
+            Box::pin(self.read(&account, kind, began)).await;
             self.metrics.reading(match kind {
                 ReadingKind::Account => "account",
                 ReadingKind::Outcome => "outcome",
                 ReadingKind::Full => "full",
             });
-            let began = self.clock.now();
-            Box::pin(self.read(&account, kind, began)).await;
             if kind == ReadingKind::Full {
                 regular = self.next_regular(&account, began);
             }
@@ -102,6 +102,7 @@ impl Task {
 
     async fn read(&mut self, account: &TeamsConnectorAccount, kind: ReadingKind, began: Timestamp) {
         let before = self.publisher.borrow().clone();
+        let tried_at = if kind == ReadingKind::Full { Some(began) } else { before.tried_at };
         match self.sessions.open(account).await {
             Ok(session) => {
                 let old = before.snapshot.clone().unwrap_or_default();
@@ -114,10 +115,11 @@ impl Task {
                     snapshot.full_reading_at = Some(began);
                     previous = before.snapshot;
                 }
-                self.publisher.send_replace(Reading { snapshot: Some(Arc::new(snapshot)), previous, problem: None });
+                let snapshot = Some(Arc::new(snapshot));
+                self.publisher.send_replace(Reading { snapshot, previous, problem: None, tried_at });
             }
             Err(SessionError::Problem(problem)) => {
-                self.publisher.send_replace(Reading { problem: Some(problem), ..before });
+                self.publisher.send_replace(Reading { problem: Some(problem), tried_at, ..before });
             }
             Err(SessionError::Kubernetes(error)) => {
                 tracing::warn!(%error, "a Secret could not be read and is asked for again");

@@ -3,79 +3,71 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use kube::ResourceExt;
-
 use crate::api::{Reason, TeamsConnectorAccount};
 use crate::clients::connector::BATCH_LIMIT;
 use crate::clients::connector::wire::{BatchMethod, BatchOperation, BatchResult, PutUser};
-use crate::clients::error::Class;
+use crate::clients::error::{ApiError, word};
 use crate::controllers::context::Context;
-use crate::controllers::session::Session;
+use crate::controllers::error::{PassError, refusal};
+use crate::controllers::session::{Session, SessionError};
 use crate::domain::{OrganizationId, UserKey};
-use crate::plan::acted::{self, ActOutcome, StepResult};
+use crate::plan::acted::{self, ActOutcome, Refusal, StepResult};
 use crate::plan::user_plan::{Step, UserPlan};
 
 /// A pass acts so long, then reports and goes on in the next one.
 const ACTING: Duration = Duration::from_mins(1);
 
-/// What a batch leaves to be decided.
-enum Batch {
-    Answered(Vec<(UserKey, StepResult)>),
-    /// Nothing more is sent in this pass; the next reading tells what became of it.
-    Stop,
-}
-
-/// Sends the steps in batches of 25. What was not answered is not tried in this pass.
+/// Sends the steps in batches of 25. After one that was not answered nothing more is sent in this pass: the next reading tells
+/// what became of it.
+///
+/// # Errors
+/// When the API server could not be asked for a Secret; nothing was sent then.
 pub(super) async fn act(
     plan: &UserPlan,
     pbx: OrganizationId,
     account: &TeamsConnectorAccount,
     ctx: &Context,
-) -> ActOutcome {
+) -> Result<ActOutcome, PassError> {
     let mut outcome = ActOutcome::default();
     let session = match ctx.sessions.open(account).await {
         Ok(session) => session,
-        Err(error) => {
-            tracing::warn!(account = account.name_any(), %error, "the run is put off");
-            return outcome;
+        Err(SessionError::Problem(problem)) => {
+            outcome.refusal = Some(Refusal { reason: problem.reason, until: None });
+            return Ok(outcome);
+        }
+        Err(SessionError::Kubernetes(source)) => {
+            return Err(PassError::Kubernetes { doing: "reading a Secret", source });
         }
     };
     let began = Instant::now();
     for batch in plan.steps().chunks(BATCH_LIMIT) {
-        if began.elapsed() > ACTING || acted::must_stop(plan, &outcome.results) {
+        let stopped = outcome.refusal.is_some() || acted::must_stop(plan, &outcome.results);
+        if stopped || began.elapsed() > ACTING {
             break;
         }
         match send(batch, pbx, &session).await {
-            Batch::Answered(results) => outcome.results.extend(results),
-            Batch::Stop => break,
+            Ok(results) => outcome.add(results),
+            Err(error) => {
+                let refusal = refusal(&error);
+                tracing::warn!(reason = %refusal.reason, %error, "a batch was not answered; the run goes on later");
+                outcome.refusal = Some(refusal);
+                break;
+            }
         }
     }
-    outcome
+    Ok(outcome)
 }
 
-async fn send(steps: &[Step], pbx: OrganizationId, session: &Session) -> Batch {
+async fn send(steps: &[Step], pbx: OrganizationId, session: &Session) -> Result<Vec<(UserKey, StepResult)>, ApiError> {
     let operations = steps.iter().map(operation).collect();
-    match session.connector.batch(pbx, operations).await {
-        Ok(reply) => {
-            let mut results: HashMap<String, BatchResult> =
-                reply.results.into_iter().map(|result| (result.id.clone(), result)).collect();
-            let answered = steps.iter().filter_map(|step| {
-                let result = results.remove(step.user.as_str())?;
-                Some((step.user.clone(), judge(&result)))
-            });
-            Batch::Answered(answered.collect())
-        }
-        Err(error) => {
-            let class = match error.class() {
-                Class::Retry | Class::Resync | Class::Absent => "retry",
-                Class::Throttled { .. } => "throttled",
-                Class::Credentials(_) | Class::Permission(_) => "human",
-                Class::Conflict(_) | Class::Permanent => "refused",
-            };
-            tracing::warn!(class, %error, "a batch was not answered; the run goes on after the next reading");
-            Batch::Stop
-        }
-    }
+    let reply = session.connector.batch(pbx, operations).await?;
+    let mut results: HashMap<String, BatchResult> =
+        reply.results.into_iter().map(|result| (result.id.clone(), result)).collect();
+    let answered = steps.iter().filter_map(|step| {
+        let result = results.remove(step.user.as_str())?;
+        Some((step.user.clone(), judge(&result)))
+    });
+    Ok(answered.collect())
 }
 
 fn operation(step: &Step) -> BatchOperation {
@@ -101,16 +93,19 @@ fn judge(result: &BatchResult) -> StepResult {
     let code = result.error.as_ref().map_or("", |error| error.error_code.as_str());
     let failed = |reason: Reason| StepResult::Failed { reason, message: reason.message() };
     match (result.status, code) {
-        (429 | 500..=599, _) => StepResult::NotTried,
+        (429, _) => StepResult::NotTried,
+        // It may have had its effect, which the next reading shows; one user does not keep the run open for the others.
+        (500..=599, _) => failed(Reason::ConnectorUnreachable),
         (_, "NoLicense") => failed(Reason::ConnectorLicenseExhausted),
         (_, "TeamsUserNotImported") => failed(Reason::TeamsUserNotImported),
         (_, "TeamsUserTaken" | "PairExists") => failed(Reason::TeamsUserTaken),
         (_, "SecureCallingEnabled") => failed(Reason::SecureCallingEnabled),
-        (status, code) => StepResult::Failed {
-            reason: Reason::Rejected,
-            message: format!(
-                "The connector refused the user with {status} {code}. PlatformTeam: see the connector portal."
-            ),
-        },
+        (status, code) => {
+            // A text that has not the form of a code might be personal data.
+            let code = word(code).unwrap_or_default();
+            let message =
+                format!("The connector refused the user: {status} {code}. PlatformTeam: see the connector portal.");
+            StepResult::Failed { reason: Reason::Rejected, message }
+        }
     }
 }

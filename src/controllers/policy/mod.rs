@@ -9,7 +9,6 @@ use std::convert::Infallible;
 use std::str::FromStr as _;
 use std::sync::Arc;
 
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
@@ -17,7 +16,7 @@ use kube::{Api, ResourceExt};
 use super::context::Context;
 use super::error::PassError;
 use super::frame::{Failures, Frame, Passed};
-use super::{finalizer, publish, start};
+use super::{finalizer, publish};
 use crate::api::{REQUESTED_AT, UserSyncPolicy};
 use crate::domain::OrganizationId;
 use crate::plan::acted::{self, ActOutcome};
@@ -29,8 +28,6 @@ use objects::Objects;
 use observe::{Observed, observe};
 
 const KIND: &str = "UserSyncPolicy";
-/// How soon a write that was not answered is looked for.
-const UNANSWERED: SignedDuration = SignedDuration::from_secs(30);
 
 /// One pass; errors end in the frame.
 pub(super) async fn reconcile(
@@ -38,7 +35,7 @@ pub(super) async fn reconcile(
     ctx: Arc<Context>,
     failures: Failures,
 ) -> Result<Action, Infallible> {
-    start::all_ready(&ctx.stores).await;
+    ctx.filled(&policy.namespace().unwrap_or_default()).await;
     let frame = Frame { kind: KIND, ctx: &ctx, failures: &failures, lane: lane(&policy) };
     let reference = ObjectRef::from_obj(policy.as_ref());
     Ok(frame
@@ -86,7 +83,7 @@ async fn pass(policy: &Arc<UserSyncPolicy>, ctx: &Arc<Context>) -> Result<Passed
     objects.store_run(&plan).await?;
     objects.store_specs(&plan, &observed).await?;
     drop(busy);
-    let outcome = act(&plan, &observed, ctx).await;
+    let outcome = act(&plan, &observed, ctx).await?;
     let _busy = ctx.clock.busy();
     let now = ctx.clock.now();
     let acted = acted::after(&plan, &outcome, now);
@@ -99,23 +96,32 @@ async fn pass(policy: &Arc<UserSyncPolicy>, ctx: &Arc<Context>) -> Result<Passed
         ctx.expectations.wrote(objects.uid(), KIND, &written);
         publish::transitions(ctx, policy.as_ref(), &observed.status.conditions, &status.conditions).await;
     }
-    let unanswered = outcome.results.len() < plan.steps().len();
-    schedule(ctx, &observed, &plan, if unanswered { after_silence(ctx) } else { acted.next });
+    schedule(ctx, &observed, &plan, acted.next);
     Ok(Passed::Done)
 }
 
-async fn act(plan: &UserPlan, observed: &Observed, ctx: &Context) -> ActOutcome {
-    let (RunPlan::Resume(run), Some(account)) = (&plan.run, &observed.account) else { return ActOutcome::default() };
-    let Ok(pbx) = OrganizationId::from_str(&observed.policy.spec.pbx.organization_id) else {
-        return ActOutcome::default();
+async fn act(plan: &UserPlan, observed: &Observed, ctx: &Context) -> Result<ActOutcome, PassError> {
+    let (RunPlan::Resume(run), Some(account)) = (&plan.run, &observed.account) else {
+        return Ok(ActOutcome::default());
     };
-    if run.steps.is_empty() {
-        return ActOutcome::default();
+    let pbx = OrganizationId::from_str(&observed.policy.spec.pbx.organization_id);
+    let Some(pbx) = pbx.ok().filter(|_| !run.steps.is_empty()) else { return Ok(ActOutcome::default()) };
+    // Whatever is sent, even without an answer, is newer than any reading that began before the end of it.
+    let uid = observed.policy.uid().unwrap_or_default();
+    let _written = Written { ctx, uid: &uid };
+    act::act(plan, pbx, account, ctx).await
+}
+
+/// Notes the time of a write when the pass leaves it, however it does: a pass that is given up half-way has written too.
+struct Written<'a> {
+    ctx: &'a Context,
+    uid: &'a str,
+}
+
+impl Drop for Written<'_> {
+    fn drop(&mut self) {
+        self.ctx.last_writes.note(self.uid, self.ctx.clock.now());
     }
-    let outcome = act::act(plan, pbx, account, ctx).await;
-    // Whatever was sent, even without an answer, is newer than any reading that began before now.
-    ctx.last_writes.note(&observed.policy.uid().unwrap_or_default(), ctx.clock.now());
-    outcome
 }
 
 /// Orders the next reading. What was written is read back at once; what somebody asked for is read anew.
@@ -127,18 +133,12 @@ fn schedule(ctx: &Context, observed: &Observed, plan: &UserPlan, next: Next) {
     }
     let account = account.uid().unwrap_or_default();
     let now = ctx.clock.now();
-    if asked(&observed.policy) && ctx.requests.is_new(observed.policy.as_ref()) {
+    if asked(&observed.policy) && ctx.requests.is_new(observed.policy.as_ref(), now) {
         ctx.observers.request(&account, now, ReadingKind::Full);
     }
     if let Next::At(at, kind) = next {
         ctx.observers.request(&account, at, kind);
     }
-}
-
-/// A write without an answer may have had its effect: only a reading tells, and the run goes on after it. Not at once: the
-/// connector said no, or nothing, and each try costs a whole reading.
-fn after_silence(ctx: &Context) -> Next {
-    Next::At(ctx.clock.now().checked_add(UNANSWERED).unwrap_or(Timestamp::MAX), ReadingKind::Outcome)
 }
 
 /// Orphan: nobody is disconnected. Runs and users go first, then the finalizer.

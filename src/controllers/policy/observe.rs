@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use sha2::{Digest as _, Sha256};
 
 use crate::api::{
-    REQUESTED_AT, Reason, TeamsConnectorAccount, TeamsConnectorUser, UserSyncPolicy, UserSyncPolicyStatus, UserSyncRun,
+    Reason, TeamsConnectorAccount, TeamsConnectorUser, UserSyncPolicy, UserSyncPolicyStatus, UserSyncRun,
 };
 use crate::controllers::account;
 use crate::controllers::context::{Context, is_paused};
@@ -30,6 +30,7 @@ pub(super) struct Observed {
     reference: Option<Problem>,
     gate: Option<Problem>,
     suspended: bool,
+    requested_at: Option<String>,
     last_write: Option<Timestamp>,
 }
 
@@ -56,6 +57,7 @@ pub(super) fn observe(policy: &Arc<UserSyncPolicy>, ctx: &Context) -> Observed {
         name: policy.name_any(),
         external_id: external_id(policy, account.as_deref()),
         last_write: ctx.last_writes.of(&uid),
+        requested_at: ctx.requests.answered(policy.as_ref(), reading.tried_at, suspended),
         policy: Arc::clone(policy),
         account,
         reading,
@@ -130,7 +132,7 @@ impl Observed {
             spec: &self.policy.spec,
             status: &self.status,
             suspended: self.suspended,
-            requested_at: self.policy.annotations().get(REQUESTED_AT).map(String::as_str),
+            requested_at: self.requested_at.as_deref(),
             reference: self.reference.clone(),
             gate: self.gate.clone(),
             external_id: &self.external_id,

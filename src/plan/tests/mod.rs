@@ -12,6 +12,7 @@ mod matching;
 mod ownership;
 mod printing;
 mod properties;
+mod refusals;
 mod resuming;
 mod running;
 mod scheduling;

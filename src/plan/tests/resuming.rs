@@ -8,7 +8,7 @@ use crate::plan::run_status::Wait;
 use crate::plan::user_plan::{ResumedRun, RunPlan};
 
 /// A run that is stored, with its import done, before its first write.
-fn ready_run(people: usize) -> Cluster {
+pub(super) fn ready_run(people: usize) -> Cluster {
     let mut cluster = Cluster::of(people);
     let plan = cluster.pass();
     cluster.between(&plan);
@@ -186,7 +186,7 @@ fn steps_that_were_not_tried_stay_to_do() {
     let cluster = ready_run(3);
     let plan = cluster.plan();
     let results = vec![(key(0), StepResult::Accepted), (key(1), StepResult::NotTried)];
-    let acted = after(&plan, &ActOutcome { results }, cluster.now);
+    let acted = after(&plan, &ActOutcome { results, refusal: None }, cluster.now);
     let report = acted.run.unwrap();
     assert!(!report.closed);
     assert_eq!(report.status.outcome.unwrap().remaining, 2);
@@ -197,7 +197,7 @@ fn steps_that_were_not_tried_stay_to_do() {
 fn what_the_executor_skips_is_counted_as_skipped() {
     let cluster = ready_run(2);
     let results = vec![(key(0), StepResult::Accepted), (key(1), StepResult::Skipped("gone".to_owned()))];
-    let report = after(&cluster.plan(), &ActOutcome { results }, cluster.now).run.unwrap();
+    let report = after(&cluster.plan(), &ActOutcome { results, refusal: None }, cluster.now).run.unwrap();
     assert_eq!(report.status.state, Some(RunState::PartiallyApplied));
     assert_eq!(report.status.outcome.unwrap().skipped, 1);
 }
@@ -209,7 +209,7 @@ fn a_failure_that_went_through_after_all_is_done() {
     let plan = cluster.plan();
     let lost = StepResult::Failed { reason: Reason::ConnectorUnreachable, message: "no answer".to_owned() };
     let results = vec![(key(0), lost), (key(1), StepResult::NotTried), (key(2), StepResult::NotTried)];
-    let acted = after(&plan, &ActOutcome { results }, cluster.now);
+    let acted = after(&plan, &ActOutcome { results, refusal: None }, cluster.now);
     assert_eq!(acted.users[0].status.state, Some(UserState::Pending));
     let name = cluster.run().name.clone();
     cluster.runs.get_mut(&name).unwrap().status = acted.run.unwrap().status;
@@ -252,7 +252,7 @@ fn licenses_in_use_that_are_not_listed_yet_are_not_counted_twice() {
     for step in &plan.steps()[..2] {
         cluster.world.put(step, cluster.now);
     }
-    let acted = after(&plan, &ActOutcome { results }, cluster.now);
+    let acted = after(&plan, &ActOutcome { results, refusal: None }, cluster.now);
     for user in &acted.users {
         cluster.users.get_mut(&user.key).unwrap().status = user.status.clone();
     }
@@ -274,7 +274,7 @@ fn licenses_in_use_that_are_not_listed_yet_are_not_counted_twice() {
 fn a_refused_user_is_not_tried_again_in_the_same_run() {
     let mut cluster = ready_run(3);
     let refused = StepResult::Failed { reason: Reason::Rejected, message: "no".to_owned() };
-    let acted = after(&cluster.plan(), &ActOutcome { results: vec![(key(0), refused)] }, cluster.now);
+    let acted = after(&cluster.plan(), &ActOutcome { results: vec![(key(0), refused)], refusal: None }, cluster.now);
     let name = cluster.run().name.clone();
     cluster.runs.get_mut(&name).unwrap().status = acted.run.unwrap().status;
     cluster.read();

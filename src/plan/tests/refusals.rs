@@ -1,0 +1,88 @@
+//! Batches that the connector does not answer: shown with their reason, repeated with growing distance, nothing lost.
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+use super::cluster::{Cluster, is};
+use super::resuming::ready_run;
+use crate::api::conditions::{ACTION_REQUIRED, READY, RECONCILING};
+use crate::api::{Reason, RunRefusal, RunState};
+use crate::plan::acted::{ActOutcome, Acted, Refusal, after};
+use crate::plan::observed::{Next, ReadingKind};
+
+fn refused(cluster: &mut Cluster, reason: Reason, until: Option<Timestamp>) -> Acted {
+    let outcome = ActOutcome { results: Vec::new(), refusal: Some(Refusal { reason, until }) };
+    let acted = after(&cluster.plan(), &outcome, cluster.now);
+    let name = cluster.run().name.clone();
+    cluster.runs.get_mut(&name).unwrap().status = acted.run.clone().unwrap().status;
+    acted
+}
+
+fn refusal(cluster: &Cluster) -> RunRefusal {
+    cluster.run().status.refusal.clone().unwrap()
+}
+
+/// Rule 7 of performance: half a minute, doubling to an hour; nothing is sent meanwhile, and the run stays open.
+#[test]
+fn refused_batches_come_again_with_growing_distance() {
+    let mut cluster = ready_run(3);
+    for (count, seconds) in [30, 60, 120, 240, 480, 960, 1920, 3600, 3600].into_iter().enumerate() {
+        let acted = refused(&mut cluster, Reason::ConnectorUnreachable, None);
+        let at = cluster.now + SignedDuration::from_secs(seconds);
+        assert_eq!(acted.next, Next::At(at, ReadingKind::Outcome), "after {} refusals", count + 1);
+        assert_eq!(cluster.run_states(), [Some(RunState::Running)]);
+        cluster.wait(seconds - 1);
+        let plan = cluster.plan();
+        assert!(plan.steps().is_empty(), "after {} refusals", count + 1);
+        assert_eq!(plan.next, Next::At(at, ReadingKind::Outcome));
+        cluster.wait(1);
+        assert_eq!(cluster.plan().steps().len(), 3);
+    }
+}
+
+/// T27: never earlier than the vendor said.
+#[test]
+fn a_vendor_that_asks_for_more_patience_gets_it() {
+    let mut cluster = ready_run(1);
+    let until = cluster.now + SignedDuration::from_mins(20);
+    let acted = refused(&mut cluster, Reason::RateLimited, Some(until));
+    assert_eq!(acted.next, Next::At(until, ReadingKind::Outcome));
+}
+
+/// The status tells why nothing moves, who acts, and is quiet about a single lost batch.
+#[test]
+fn a_lasting_refusal_shows_on_run_and_policy() {
+    let mut cluster = ready_run(2);
+    refused(&mut cluster, Reason::ConnectorUnreachable, None);
+    cluster.pass();
+    assert_eq!(cluster.condition(RECONCILING), is("True", Reason::ChangesPending), "one lost batch is no news");
+    cluster.wait(30);
+    cluster.read();
+    refused(&mut cluster, Reason::ConnectorUnreachable, None);
+    cluster.pass();
+    assert_eq!(cluster.condition(RECONCILING), is("True", Reason::AccountNotReady));
+    assert_eq!(cluster.condition(ACTION_REQUIRED), None);
+    cluster.wait(60);
+    cluster.read();
+    refused(&mut cluster, Reason::CredentialsRejected, None);
+    cluster.pass();
+    assert_eq!(cluster.condition(ACTION_REQUIRED), is("True", Reason::CredentialsRejected));
+    assert_eq!(cluster.condition(READY), is("False", Reason::AccountNotReady));
+    let message = &cluster.run().status.conditions[0].message;
+    assert!(message.contains("CredentialsRejected"), "{message}");
+}
+
+/// T43: a request goes past the back-off; what is answered ends it.
+#[test]
+fn a_request_and_an_answer_end_the_pause() {
+    let mut cluster = ready_run(2);
+    refused(&mut cluster, Reason::ConnectorUnreachable, None);
+    assert_eq!(refusal(&cluster).count, 1);
+    cluster.wait(5);
+    cluster.read();
+    assert!(cluster.plan().steps().is_empty());
+    cluster.requested_at = Some("now".to_owned());
+    assert_eq!(cluster.plan().steps().len(), 2);
+    cluster.settle();
+    assert_eq!(cluster.run_states(), [Some(RunState::Applied)]);
+    assert_eq!((cluster.run().status.refusal.clone(), cluster.puts.len()), (None, 2));
+}

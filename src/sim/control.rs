@@ -158,7 +158,7 @@ async fn put_world(State(sim): State<SimState>, body: Bytes) -> Answer {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// One edit or a list of them; the first that is refused ends the list.
+/// One edit or a list of them; the first that is refused ends the list. Whom an edit of many users is for is told.
 async fn edit_world(State(sim): State<SimState>, body: Bytes) -> Answer {
     let edits: Vec<WorldEdit> = match parse::<Value>(&body)? {
         list @ Value::Array(_) => serde_json::from_value(list)?,
@@ -166,10 +166,14 @@ async fn edit_world(State(sim): State<SimState>, body: Bytes) -> Answer {
     };
     let now = sim.now();
     let mut world = sim.world();
+    let mut chosen = None;
     for edit in edits {
+        if let WorldEdit::Each { who, .. } = &edit {
+            chosen.get_or_insert_with(Vec::new).extend(world.chosen(who)?);
+        }
         world.edit(edit, now)?;
     }
-    Ok(StatusCode::NO_CONTENT.into_response())
+    Ok(chosen.map_or_else(|| StatusCode::NO_CONTENT.into_response(), |users| ok(&json!({"users": users}))))
 }
 
 async fn hash(State(sim): State<SimState>) -> Response {

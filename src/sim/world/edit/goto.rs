@@ -29,8 +29,10 @@ impl World {
 impl GotoSide {
     /// New tokens come without the scope, and those that are out lose it.
     fn remove_scope(&mut self, scope: &str) {
-        self.clients.values_mut().for_each(|client| drop(client.scopes.remove(scope)));
-        self.access_tokens.values_mut().for_each(|token| drop(token.scopes.remove(scope)));
+        let clients = self.clients.values_mut().map(|client| &mut client.scopes);
+        for scopes in clients.chain(self.access_tokens.values_mut().map(|token| &mut token.scopes)) {
+            scopes.remove(scope);
+        }
     }
 
     fn grant_scope(&mut self, scope: &str) {

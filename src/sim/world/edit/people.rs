@@ -46,7 +46,7 @@ impl World {
             }
             WorldEdit::RemoveLine { user } => self.goto_user_mut(&user)?.lines.clear(),
             WorldEdit::AddLine { organization, user, extension } => {
-                self.add_line(organization, &user, extension, now)?
+                self.add_line(organization, &user, extension, now)?;
             }
             WorldEdit::MoveToPbx { user, organization } => self.move_to_pbx(&user, organization)?,
             WorldEdit::AddPbx { organization, name, licenses, bound } => {
@@ -130,13 +130,13 @@ impl World {
     fn own_extensions(&self, name: &str) -> Result<BTreeSet<String>, Refusal> {
         let (account, key) = self.account_of(name)?;
         let account = self.goto.accounts.get(&account).ok_or(Refusal::NotFound("account"))?;
-        let uses = |user: &GotoUser, extension: &Extension| {
+        let has_line = |user: &GotoUser, extension: &Extension| {
             let is_it = |line: &Line| (line.organization, &line.number) == (extension.organization, &extension.number);
             user.lines.iter().any(is_it)
         };
         let user = account.users.get(&key).ok_or(Refusal::NotFound("GoTo user"))?;
-        let mine = account.extensions.iter().filter(|(_, extension)| uses(user, extension));
-        let shared = |extension| account.users.iter().any(|(other, user)| *other != key && uses(user, extension));
+        let mine = account.extensions.iter().filter(|(_, extension)| has_line(user, extension));
+        let shared = |extension| account.users.iter().any(|(other, user)| *other != key && has_line(user, extension));
         Ok(mine.filter(|(_, extension)| !shared(extension)).map(|(id, _)| id.clone()).collect())
     }
 

@@ -124,6 +124,8 @@ impl Tenant {
                 changed.push(*id);
             }
         }
-        changed.into_iter().for_each(|id| self.touch(id, Some(seen_at)));
+        for id in changed {
+            self.touch(id, Some(seen_at));
+        }
     }
 }

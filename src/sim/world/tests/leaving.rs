@@ -7,7 +7,9 @@ use crate::clients::connector::wire::{Registration, SyncKind, SyncOutcome};
 
 fn connected(people: &[u32]) -> Bench {
     let mut bench = Bench::new();
-    people.iter().for_each(|person| drop(bench.add(*person).unwrap()));
+    for person in people {
+        bench.add(*person).unwrap();
+    }
     bench.push();
     bench.pass(180);
     bench

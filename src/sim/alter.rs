@@ -9,6 +9,7 @@ use axum::response::Response;
 use futures::stream;
 use serde_json::{Value, json};
 
+use super::graph::delta;
 use super::reply::items_of;
 
 /// Pieces of a reply that drips.
@@ -85,12 +86,32 @@ pub(super) fn empty_page(body: &mut Value) {
     }
 }
 
-/// A total that counts one too many.
-pub(super) fn lie_about_total(body: &mut Value) {
-    if let Some(total) = body.get_mut("total")
-        && let Some(number) = total.as_u64()
+/// The listing ends with page `last`: a page after it has no items, and no page after that is named.
+pub(super) fn stop_after(body: &mut Value, page: u64, last: u64) {
+    if page < last {
+        return;
+    }
+    if page > last
+        && let Some(items) = items_of(body)
     {
-        *total = json!(number + 1);
+        items.clear();
+    }
+    let Value::Object(fields) = body else { return };
+    fields.remove("nextPageMarker");
+    let next = fields.remove("@odata.nextLink");
+    if let Some(link) = next.as_ref().and_then(Value::as_str).and_then(delta::ended) {
+        fields.insert("@odata.deltaLink".to_owned(), json!(link));
+    }
+}
+
+/// A total that is off by so many.
+pub(super) fn shift_total(body: &mut Value, by: i64) {
+    for field in ["total", "@odata.count"] {
+        if let Some(total) = body.get_mut(field)
+            && let Some(number) = total.as_u64()
+        {
+            *total = json!(number.saturating_add_signed(by));
+        }
     }
 }
 
@@ -159,9 +180,24 @@ mod tests {
     }
 
     #[test]
-    fn a_lying_total_counts_one_too_many() {
-        let mut page = json!({"items": [], "total": 4});
-        lie_about_total(&mut page);
-        assert_eq!(page["total"], 5);
+    fn a_total_is_off_by_what_the_script_says_and_never_below_zero() {
+        let mut page = json!({"items": [], "total": 4, "@odata.count": 4});
+        shift_total(&mut page, 1);
+        assert_eq!(page, json!({"items": [], "total": 5, "@odata.count": 5}));
+        shift_total(&mut page, -9);
+        assert_eq!(page["total"], 0);
+    }
+
+    #[test]
+    fn a_listing_stops_after_the_page_that_the_script_says() {
+        let page = || json!({"items": [1], "total": 9, "nextPageMarker": "m"});
+        let stopped = |number| {
+            let mut page = page();
+            stop_after(&mut page, number, 3);
+            page
+        };
+        assert_eq!(stopped(2), page());
+        assert_eq!(stopped(3), json!({"items": [1], "total": 9}));
+        assert_eq!(stopped(4), json!({"items": [], "total": 9}));
     }
 }

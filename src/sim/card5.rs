@@ -51,6 +51,16 @@ struct Dashboard<'a> {
     organization: OrganizationId,
 }
 
+/// Whom one press of "Begin syncing" would give service, and from whom it would take it: what the counters count.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Press {
+    /// Users to add, in the order of their keys, as many as there are licenses.
+    pub to_add: Vec<UserKey>,
+    /// Users to remove: everybody in the connector whom the process does not find, whoever added them.
+    pub to_remove: Vec<UserKey>,
+}
+
 /// The card of one PBX: by the automatic process, or by the manual one when rows are given. All zero where there is no card.
 pub fn card5(
     world: &World,
@@ -60,8 +70,18 @@ pub fn card5(
     rows: Option<&[Row]>,
 ) -> Card5 {
     let Some(dashboard) = Dashboard::open(world, account, organization) else { return Card5::default() };
-    let wanted = rows.map_or_else(|| dashboard.automatic(), |rows| dashboard.manual(rows));
-    dashboard.count(&wanted, now)
+    dashboard.count(&dashboard.press(rows, now), now)
+}
+
+/// The names behind the counters; nobody where there is no card.
+pub fn press(
+    world: &World,
+    account: &AccountKey,
+    organization: OrganizationId,
+    now: Timestamp,
+    rows: Option<&[Row]>,
+) -> Press {
+    Dashboard::open(world, account, organization).map(|dashboard| dashboard.press(rows, now)).unwrap_or_default()
 }
 
 impl<'a> Dashboard<'a> {
@@ -84,42 +104,92 @@ impl<'a> Dashboard<'a> {
         single(people).into_iter().filter_map(|(address, key)| Some((key, *teams.get(&address)?))).collect()
     }
 
-    /// The rows of the file that name somebody on both sides.
+    /// The rows of the file that name somebody on both sides, one to one; two that contradict each other are none.
     fn manual(&self, rows: &[Row]) -> BTreeMap<&'a UserKey, EntraObjectId> {
-        let by_address =
-            single(self.account.members(self.organization).filter_map(|(key, user)| Some((user.address()?, key))));
-        let by_upn: BTreeMap<Address, EntraObjectId> =
-            single(self.world.tenant.users.iter().filter_map(|(id, user)| Some((user.address()?, *id))));
-        let person = |row: &Row| match (&row.user_key, &row.goto_email) {
-            (Some(key), _) => self.account.users.get_key_value(key).map(|(key, _)| key),
-            (None, Some(email)) => by_address.get(&email.parse().ok()?).copied(),
-            (None, None) => None,
-        };
-        let teams = |row: &Row| {
+        let (people, teams) = (self.people(), self.teams());
+        let named = |row: &Row| {
+            let person = match (&row.user_key, &row.goto_email) {
+                (Some(key), _) => self.known(key),
+                (None, Some(email)) => people.get(&email.parse().ok()?).copied(),
+                (None, None) => None,
+            };
             let id = row.teams_user.parse::<EntraObjectId>().ok();
-            id.or_else(|| by_upn.get(&row.teams_user.parse().ok()?).copied())
+            Some((person?, id.or_else(|| teams.get(&row.teams_user.parse().ok()?).copied())?))
         };
-        rows.iter().filter_map(|row| Some((person(row)?, teams(row)?))).collect()
+        // What is said twice is said once.
+        let named: BTreeSet<_> = rows.iter().filter_map(named).collect();
+        let (mut by_person, mut by_target) = (BTreeMap::new(), BTreeMap::new());
+        for (key, id) in &named {
+            *by_person.entry(*key).or_insert(0) += 1;
+            *by_target.entry(*id).or_insert(0) += 1;
+        }
+        named.into_iter().filter(|(key, id)| (by_person[key], by_target[id]) == (1, 1)).collect()
     }
 
-    fn count(&self, wanted: &BTreeMap<&UserKey, EntraObjectId>, now: Timestamp) -> Card5 {
-        let licenses_total = self.pbx.entitlement.as_ref().map_or(0, |it| it.licenses_total);
-        let licenses_available = licenses_total.saturating_sub(self.pbx.licenses_in_use(now));
+    /// A user of the account, or of a pair whose user GoTo no longer knows.
+    fn known(&self, key: &UserKey) -> Option<&'a UserKey> {
+        let user = self.account.users.get_key_value(key).map(|(key, _)| key);
+        user.or_else(|| self.pbx.users.get_key_value(key).map(|(key, _)| key))
+    }
+
+    /// Who has which address: the users of the PBX, and those of pairs whom GoTo knows elsewhere or no longer.
+    fn people(&self) -> BTreeMap<Address, &'a UserKey> {
+        let members =
+            single(self.account.members(self.organization).filter_map(|(key, user)| Some((user.address()?, key))));
+        let of_pair = |key: &UserKey, last: Option<&String>| {
+            let user = self.account.users.get(key).map(|user| &user.email);
+            user.or(last)?.parse::<Address>().ok()
+        };
+        let pairs = self.pbx.users.iter();
+        let mut people = single(pairs.filter_map(|(key, pair)| Some((of_pair(key, pair.last_email.as_ref())?, key))));
+        people.extend(members);
+        people
+    }
+
+    /// Who has which name in the tenant now, else had it at the last import, else before being deleted.
+    fn teams(&self) -> BTreeMap<Address, EntraObjectId> {
+        let deleted = self.world.tenant.deleted.iter().filter_map(|(id, it)| Some((it.user.as_ref()?.address()?, *id)));
+        let imported = self.connector.imported.iter();
+        let mut teams = single(deleted);
+        teams.extend(single(imported.filter_map(|(id, it)| Some((it.user_principal_name.parse().ok()?, *id)))));
+        teams.extend(single(self.world.tenant.users.iter().filter_map(|(id, user)| Some((user.address()?, *id)))));
+        teams
+    }
+
+    fn press(&self, rows: Option<&[Row]>, now: Timestamp) -> Press {
+        let wanted = rows.map_or_else(|| self.automatic(), |rows| self.manual(rows));
         let stays = |key: &UserKey| wanted.get(key) == self.pbx.users.get(key).map(|pair| &pair.teams_user);
-        let users_to_remove = number(self.pbx.users.keys().filter(|key| !stays(key)).count());
-        let taken: BTreeSet<EntraObjectId> = self.taken();
+        let to_remove: Vec<UserKey> = self.pbx.users.keys().filter(|key| !stays(key)).cloned().collect();
+        let taken = self.taken(&to_remove);
         let eligible = wanted.iter().filter(|(key, teams)| {
             !self.pbx.users.contains_key(**key) && !taken.contains(teams) && self.is_eligible(key, **teams)
         });
-        let users_to_add = number(eligible.count()).min(licenses_available);
-        let current = number(self.pbx.users.len());
-        let users_after_sync = current + users_to_add - users_to_remove;
-        Card5 { licenses_available, licenses_total, users_to_add, users_to_remove, users_after_sync }
+        let free = usize::try_from(self.available(now)).unwrap_or(usize::MAX);
+        Press { to_add: eligible.take(free).map(|(key, _)| (*key).clone()).collect(), to_remove }
     }
 
-    fn taken(&self) -> BTreeSet<EntraObjectId> {
+    fn available(&self, now: Timestamp) -> u32 {
+        let total = self.pbx.entitlement.as_ref().map_or(0, |it| it.licenses_total);
+        total.saturating_sub(self.pbx.licenses_in_use(now))
+    }
+
+    fn count(&self, press: &Press, now: Timestamp) -> Card5 {
+        let (users_to_add, users_to_remove) = (number(press.to_add.len()), number(press.to_remove.len()));
+        Card5 {
+            licenses_available: self.available(now),
+            licenses_total: self.pbx.entitlement.as_ref().map_or(0, |it| it.licenses_total),
+            users_to_add,
+            users_to_remove,
+            users_after_sync: number(self.pbx.users.len()) + users_to_add - users_to_remove,
+        }
+    }
+
+    /// Teams users of every pair that stays: the same press removes before it adds.
+    fn taken(&self, to_remove: &[UserKey]) -> BTreeSet<EntraObjectId> {
         let pbxs = self.world.connectors.values().flat_map(|connector| connector.pbxs.values());
-        pbxs.flat_map(|pbx| pbx.users.values()).map(|pair| pair.teams_user).collect()
+        let stays = |pbx: &Pbx, key: &UserKey| !std::ptr::eq(pbx, self.pbx) || !to_remove.contains(key);
+        let pairs = pbxs.flat_map(|pbx| pbx.users.iter().filter(move |(key, _)| stays(pbx, key)));
+        pairs.map(|(_, pair)| pair.teams_user).collect()
     }
 
     /// A line in the PBX, secure calling off, and an active member of the tenant with Teams and Phone System.

@@ -7,11 +7,11 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::card5::{Row, card5};
+use super::card5::{Row, card5, press};
 use super::clock::{Mode, Reading, Wait};
 use super::faults::Rule;
 use super::journal::Filter;
@@ -33,6 +33,7 @@ pub(super) fn router() -> Router<SimState> {
         .route("/faults", get(faults).post(add_faults).delete(clear_faults))
         .route("/journal", get(journal).delete(clear_journal))
         .route("/card5", get(read_card5).post(card5_of_rows))
+        .route("/card5/users", get(read_card5_users).post(card5_users_of_rows))
         .merge(humans::router())
         .layer(DefaultBodyLimit::disable())
 }
@@ -158,7 +159,7 @@ async fn put_world(State(sim): State<SimState>, body: Bytes) -> Answer {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// One edit or a list of them; the first that is refused ends the list.
+/// One edit or a list of them; the first that is refused ends the list. Whom an edit of many users is for is told.
 async fn edit_world(State(sim): State<SimState>, body: Bytes) -> Answer {
     let edits: Vec<WorldEdit> = match parse::<Value>(&body)? {
         list @ Value::Array(_) => serde_json::from_value(list)?,
@@ -166,10 +167,14 @@ async fn edit_world(State(sim): State<SimState>, body: Bytes) -> Answer {
     };
     let now = sim.now();
     let mut world = sim.world();
+    let mut chosen = None;
     for edit in edits {
+        if let WorldEdit::Each { who, .. } = &edit {
+            chosen.get_or_insert_with(Vec::new).extend(world.chosen(who)?);
+        }
         world.edit(edit, now)?;
     }
-    Ok(StatusCode::NO_CONTENT.into_response())
+    Ok(chosen.map_or_else(|| StatusCode::NO_CONTENT.into_response(), |users| ok(&json!({"users": users}))))
 }
 
 async fn hash(State(sim): State<SimState>) -> Response {
@@ -222,25 +227,43 @@ struct CardOrder {
     rows: Option<Vec<Row>>,
 }
 
+impl CardOrder {
+    fn of_query(uri: &Uri) -> Result<Self, Problem> {
+        let params = params(uri, &["account", "pbx"])?;
+        let text = |name: &str| params.get(name).map(|text| Value::String(text.to_owned()));
+        Ok(serde_json::from_value(json!({"account": text("account"), "pbx": text("pbx")}))?)
+    }
+
+    fn of_rows(body: &[u8]) -> Result<Self, Problem> {
+        let order: Self = parse(body)?;
+        if order.rows.is_none() { Err(Problem::unprocessable("rows are missing")) } else { Ok(order) }
+    }
+
+    /// Asks the dashboard.
+    fn show<T: Serialize>(&self, sim: &SimState, ask: Ask<T>) -> Answer {
+        let now = sim.now();
+        let world = sim.world();
+        let (first, pbx) = world.pbx_or_first(self.pbx)?;
+        let account = self.account.as_ref().unwrap_or(&first);
+        Ok(ok(&ask(&world, account, pbx, now, self.rows.as_deref())))
+    }
+}
+
+/// A question about the card of a PBX.
+type Ask<T> = fn(&World, &AccountKey, OrganizationId, Timestamp, Option<&[Row]>) -> T;
+
 async fn read_card5(State(sim): State<SimState>, uri: Uri) -> Answer {
-    let params = params(&uri, &["account", "pbx"])?;
-    let text = |name: &str| params.get(name).map(|text| Value::String(text.to_owned()));
-    let fields = json!({"account": text("account"), "pbx": text("pbx")});
-    card(&sim, &serde_json::from_value(fields)?)
+    CardOrder::of_query(&uri)?.show(&sim, card5)
 }
 
 async fn card5_of_rows(State(sim): State<SimState>, body: Bytes) -> Answer {
-    let order: CardOrder = parse(&body)?;
-    if order.rows.is_none() {
-        return Err(Problem::unprocessable("rows are missing"));
-    }
-    card(&sim, &order)
+    CardOrder::of_rows(&body)?.show(&sim, card5)
 }
 
-fn card(sim: &SimState, order: &CardOrder) -> Answer {
-    let now = sim.now();
-    let world = sim.world();
-    let (first, pbx) = world.pbx_or_first(order.pbx)?;
-    let account = order.account.clone().unwrap_or(first);
-    Ok(ok(&card5(&world, &account, pbx, now, order.rows.as_deref())))
+async fn read_card5_users(State(sim): State<SimState>, uri: Uri) -> Answer {
+    CardOrder::of_query(&uri)?.show(&sim, press)
+}
+
+async fn card5_users_of_rows(State(sim): State<SimState>, body: Bytes) -> Answer {
+    CardOrder::of_rows(&body)?.show(&sim, press)
 }

@@ -75,8 +75,24 @@ pub enum Effect {
     TruncatedPage,
     /// 200 with an empty list, a total of 0 and no further page.
     EmptyPage,
+    /// 200 with only the first so many percent of the whole listing, on every page of it: the total, where there is one, and
+    /// the links agree with what is shown. 0: an empty list.
+    ShorterList {
+        /// Part of the items, rounded down.
+        percent: u8,
+    },
+    /// 200, but the listing has no page after this one, counted from 1; a total is kept, a delta round ends with its link.
+    StopsAfterPage {
+        /// The last page.
+        page: u64,
+    },
     /// 200 with a total that counts one too many.
     LyingTotal,
+    /// 200 with a total that is off by so many; never below 0.
+    TotalOff {
+        /// Added to the total.
+        by: i64,
+    },
     /// 200 with the first half of the JSON.
     MalformedJson,
     /// An HTML page, as a proxy in front of the API sends it; the world is not asked.
@@ -105,7 +121,10 @@ impl Effect {
             Self::ResetMidBody => "resetMidBody",
             Self::TruncatedPage => "truncatedPage",
             Self::EmptyPage => "emptyPage",
+            Self::ShorterList { .. } => "shorterList",
+            Self::StopsAfterPage { .. } => "stopsAfterPage",
             Self::LyingTotal => "lyingTotal",
+            Self::TotalOff { .. } => "totalOff",
             Self::MalformedJson => "malformedJson",
             Self::Html { .. } => "html",
             Self::SlowDrip { .. } => "slowDrip",

@@ -18,6 +18,7 @@ use super::faults::{Effect, Seen};
 use super::hostile::{Injected, Roll};
 use super::journal::Entry;
 use super::tls::Connections;
+use super::world::Share;
 use super::{Api, SimState, WorldGuard, alter, graph, reply};
 
 /// Largest request body.
@@ -40,6 +41,7 @@ struct Inner {
     at: Timestamp,
     roll: Roll,
     without_effect: bool,
+    share: Share,
     bearer: Option<String>,
     page: AtomicI64,
     /// -1: by method and status; else whether the world was changed.
@@ -83,6 +85,12 @@ impl Call {
         )]
         let part = (asked as f64 * self.0.roll.page).ceil() as usize;
         part.clamp(1, asked.max(1))
+    }
+
+    /// How much of a listing this call is shown.
+    #[must_use]
+    pub fn share(&self) -> Share {
+        self.0.share
     }
 
     /// What the hostile plan rolled for this call.
@@ -190,6 +198,10 @@ impl Door {
             at: passage.at,
             roll,
             without_effect: effect == Some(&Effect::AcceptedWithoutEffect),
+            share: match effect {
+                Some(Effect::ShorterList { percent }) => Share::percent(*percent),
+                _ => Share::WHOLE,
+            },
             bearer: header.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned),
             page: AtomicI64::new(-1),
             wrote: AtomicI8::new(-1),
@@ -221,7 +233,7 @@ impl Door {
         let response = next.run(request).await;
         let response = if call.roll().extra_field { alter::extra_field(response).await } else { response };
         match effect {
-            Some(effect) => self.after(passage, &effect, response).await,
+            Some(effect) => self.after(passage, call, &effect, response).await,
             None => response,
         }
     }
@@ -252,7 +264,10 @@ impl Door {
             | Effect::ResetMidBody
             | Effect::TruncatedPage
             | Effect::EmptyPage
+            | Effect::ShorterList { .. }
+            | Effect::StopsAfterPage { .. }
             | Effect::LyingTotal
+            | Effect::TotalOff { .. }
             | Effect::MalformedJson
             | Effect::SlowDrip { .. }
             | Effect::AcceptedWithoutEffect => None,
@@ -260,7 +275,7 @@ impl Door {
     }
 
     /// What happens to the handler's reply.
-    async fn after(&self, passage: &mut Passage, effect: &Effect, response: Response) -> Response {
+    async fn after(&self, passage: &mut Passage, call: &Call, effect: &Effect, response: Response) -> Response {
         match effect {
             Effect::ResetAfterCommit => self.cut(passage),
             Effect::ResetMidBody => {
@@ -269,13 +284,20 @@ impl Door {
             }
             Effect::TruncatedPage => alter::json(response, alter::truncate_page).await,
             Effect::EmptyPage => alter::json(response, alter::empty_page).await,
-            Effect::LyingTotal => alter::json(response, alter::lie_about_total).await,
+            Effect::StopsAfterPage { page } => {
+                let seen = call.0.page.load(Ordering::Relaxed);
+                let number = u64::try_from(seen).map_or(1, |ordinal| ordinal + 1);
+                alter::json(response, |body| alter::stop_after(body, number, *page)).await
+            }
+            Effect::LyingTotal => alter::json(response, |body| alter::shift_total(body, 1)).await,
+            Effect::TotalOff { by } => alter::json(response, |body| alter::shift_total(body, *by)).await,
             Effect::MalformedJson => alter::halve(response).await,
             Effect::SlowDrip { ms } => alter::drip(response, Duration::from_millis(*ms)).await,
             Effect::Status { .. }
             | Effect::Html { .. }
             | Effect::ResetBeforeCommit
             | Effect::Delay { .. }
+            | Effect::ShorterList { .. }
             | Effect::AcceptedWithoutEffect => response,
         }
     }

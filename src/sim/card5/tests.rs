@@ -2,11 +2,11 @@
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::{Card5, Row, card5};
+use super::{Card5, Press, Row, card5, press};
 use crate::clients::connector::wire::PutUser;
 use crate::domain::{AccountKey, OrganizationId};
 use crate::sim::world::test_credentials::{ACCOUNT_KEY, ORGANIZATION_ID, START};
-use crate::sim::world::{World, WorldEdit};
+use crate::sim::world::{Among, Change, Who, World, WorldEdit};
 
 fn ids() -> (AccountKey, OrganizationId) {
     (ACCOUNT_KEY.parse().unwrap(), ORGANIZATION_ID.parse().unwrap())
@@ -95,4 +95,73 @@ fn where_nothing_is_known_there_is_no_card() {
     let (account, _) = ids();
     let other = "00000000-0000-4000-8000-0000000000fe".parse().unwrap();
     assert_eq!(card5(&World::demo().unwrap(), &account, other, START, None), Card5::default());
+}
+
+fn pressed(world: &World, rows: Option<&[Row]>) -> Press {
+    let (account, pbx) = ids();
+    press(world, &account, pbx, START, rows)
+}
+
+fn edit(world: &mut World, edit: WorldEdit) {
+    world.edit(edit, START).unwrap();
+}
+
+/// R8, R18: one press removes whom GoTo no longer has in the PBX, foreign pairs too; a row by key keeps each of them.
+#[test]
+fn leavers_are_removed_by_the_automatic_process_and_kept_by_rows_by_key() {
+    let mut world = World::demo().unwrap();
+    for local in ["ann.lee", "joao"] {
+        add(&mut world, local);
+    }
+    let key = |world: &World, local: &str| world.find_goto_user(&format!("{local}@contoso.example")).unwrap();
+    let keys = [key(&world, "ann.lee"), key(&world, "joao")];
+    edit(&mut world, WorldEdit::DeleteGotoUser { user: keys[0].to_string() });
+    edit(&mut world, WorldEdit::RemoveLine { user: keys[1].to_string() });
+    assert_eq!(card(&world, None), counters(0, 2, [0, 2, 0]));
+    assert_eq!(pressed(&world, None), Press { to_add: Vec::new(), to_remove: keys.to_vec() });
+    let by_key =
+        |key: &crate::domain::UserKey, local: &str| Row { goto_email: None, user_key: Some(key.clone()), ..row(local) };
+    let rows = [by_key(&keys[0], "ann.lee"), by_key(&keys[1], "joao")];
+    assert_eq!(card(&world, Some(&rows)), counters(0, 2, [0, 0, 2]));
+    assert_eq!(card(&world, Some(&[row("ann.lee"), row("joao")])), counters(0, 2, [0, 0, 2]), "by the last address");
+    assert_eq!(card(&world, Some(&rows[..1])), counters(0, 2, [0, 1, 1]));
+}
+
+/// R18: a user of the tenant who was deleted still has a name for the file.
+#[test]
+fn a_deleted_teams_user_is_kept_by_its_row() {
+    let mut world = World::demo().unwrap();
+    add(&mut world, "ann.lee");
+    edit(&mut world, WorldEdit::DeleteTeamsUser { teams_user: "ann.lee@contoso.example".to_owned() });
+    assert_eq!(card(&world, Some(&[row("ann.lee")])), counters(1, 2, [0, 0, 1]));
+    assert_eq!(card(&world, Some(&[])), counters(1, 2, [0, 1, 0]));
+}
+
+/// sync.md, Match: two rows for one user, or to one target, are none.
+#[test]
+fn rows_that_contradict_each_other_are_none() {
+    let world = World::demo().unwrap();
+    let to = |local: &str, target: &str| Row { teams_user: format!("{target}@contoso.example"), ..row(local) };
+    assert_eq!(card(&world, Some(&[to("ann.lee", "joao"), to("ann.lee", "maria")])), counters(2, 2, [0, 0, 0]));
+    assert_eq!(card(&world, Some(&[to("ann.lee", "joao"), to("maria", "joao")])), counters(2, 2, [0, 0, 0]));
+    assert_eq!(
+        card(&world, Some(&[row("ann.lee"), row("ann.lee")])),
+        counters(2, 2, [1, 0, 1]),
+        "said twice is said once"
+    );
+}
+
+/// A re-created user is removed under the old key and added under the new one, if a license is free before.
+#[test]
+fn a_recreated_user_is_one_to_remove_and_one_to_add() {
+    let mut world = World::demo().unwrap();
+    add(&mut world, "ann.lee");
+    let who = Who { among: Among::Connected, ..Who::default() };
+    edit(&mut world, WorldEdit::Each { who, change: Change::RecreateGotoUser });
+    edit(&mut world, WorldEdit::SetSecureCalling { user: "joao@contoso.example".to_owned(), on: true });
+    edit(&mut world, WorldEdit::SetSecureCalling { user: "maria@contoso.example".to_owned(), on: true });
+    assert_eq!(card(&world, None), counters(1, 2, [1, 1, 1]));
+    assert_eq!(pressed(&world, None).to_add, [world.find_goto_user("ann.lee@contoso.example").unwrap()]);
+    edit(&mut world, WorldEdit::SetLicenses { organization: None, total: 1 });
+    assert_eq!(card(&world, None), counters(0, 1, [0, 1, 0]));
 }

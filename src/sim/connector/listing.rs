@@ -11,7 +11,7 @@ use crate::clients::connector::wire::Page;
 use crate::sim::Call;
 use crate::sim::query::{Params, Plus};
 use crate::sim::reply::{Refused, ok};
-use crate::sim::world::{Cut, Listed};
+use crate::sim::world::{Cut, Listed, Share};
 
 /// Largest `pageSize`.
 const MOST: usize = 100;
@@ -22,6 +22,7 @@ pub(super) struct Wanted {
     ordinal: u64,
     after: Option<String>,
     size: usize,
+    share: Share,
 }
 
 impl Wanted {
@@ -38,12 +39,12 @@ impl Wanted {
             Some(marker) => decode(marker).ok_or_else(|| invalid("pageMarker is none of ours".to_owned()))?,
         };
         call.page(ordinal);
-        Ok(Self { params, ordinal, after, size: call.page_size(size) })
+        Ok(Self { params, ordinal, after, size: call.page_size(size), share: call.share() })
     }
 
     /// The part of the listing.
     pub(super) fn cut(&self) -> Cut<'_> {
-        Cut { after: self.after.as_deref(), take: self.size }
+        Cut { after: self.after.as_deref(), take: self.size, share: self.share }
     }
 
     /// The page.
@@ -55,6 +56,7 @@ impl Wanted {
 
     /// The page of a list that the world gives as a whole, in the order of the keys.
     pub(super) fn whole<T: Serialize + Clone>(&self, all: &[T], key: impl Fn(&T) -> &str) -> Response {
+        let all = &all[..self.share.of(all.len())];
         let rest = all.iter().skip_while(|item| self.after.as_deref().is_some_and(|after| key(item) <= after));
         let items: Vec<T> = rest.clone().take(self.size).cloned().collect();
         let more = rest.count() > items.len();

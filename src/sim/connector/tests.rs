@@ -131,6 +131,53 @@ async fn each_operation_of_a_batch_stands_on_its_own() {
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
+/// R13, T25: disable and delete in batches, each guarded by its own etag; who is gone is 404, which is "already done".
+#[tokio::test]
+async fn a_batch_takes_service_in_order_and_by_etag() {
+    let caller = Caller::new().await;
+    let etag = caller.put_ann().await.1["etag"].clone();
+    let operation = |method: &str, etag: &Value| {
+        let mut operation = json!({"id": "1", "method": method, "gotoUserKey": ANN.0});
+        if etag.is_string() {
+            operation["ifMatch"] = etag.clone();
+        }
+        json!({"operations": [operation]})
+    };
+    let result = async |method: &str, etag: &Value| {
+        let sent = caller.send(Method::POST, "P/users:batch", Some(operation(method, etag)), None).await;
+        let result = status_and_body(sent).await.1["results"][0].clone();
+        (result["status"].as_u64().unwrap(), result["error"]["errorCode"].clone())
+    };
+    assert_eq!(result("Delete", &etag).await, (409, json!("DisableFirst")));
+    assert_eq!(result("Disable", &etag).await, (200, Value::Null));
+    assert_eq!(result("Delete", &etag).await, (412, json!("PreconditionFailed")));
+    let fresh = caller.get("P/users").await["items"][0]["etag"].clone();
+    assert_eq!(result("Delete", &fresh).await, (204, Value::Null));
+    for gone in [&fresh, &Value::Null] {
+        assert_eq!(result("Delete", gone).await, (404, json!("NotFound")));
+        assert_eq!(result("Enable", gone).await, (404, json!("NotFound")));
+    }
+    assert_eq!(caller.get("P/entitlement").await["licensesInUse"], 1, "the license is free a little later");
+    caller.sim.advance_to(caller.sim.now() + SignedDuration::from_mins(2)).await;
+    assert_eq!(caller.get("P/entitlement").await["licensesInUse"], 0);
+}
+
+/// T1: a batch whose answer was lost is sent again with its key: the first answer, and nothing happens twice.
+#[tokio::test]
+async fn a_batch_with_an_idempotency_key_happens_once() {
+    let caller = Caller::new().await;
+    caller.put_ann().await;
+    let body = json!({"operations": [{"id": "1", "method": "Disable", "gotoUserKey": ANN.0}]});
+    let send = || caller.send(Method::POST, "P/users:batch", Some(body.clone()), Some(("idempotency-key", "b1")));
+    let first = status_and_body(send().await).await;
+    let on = Some(json!({"enabled": true}));
+    caller.send(Method::PATCH, &format!("P/users/{}", ANN.0), on, None).await;
+    assert_eq!(status_and_body(send().await).await, first);
+    assert_eq!(caller.get(&format!("P/users/{}", ANN.0)).await["enabled"], true);
+    let wrote: Vec<_> = caller.sim.state().journal.list(&Filter::default()).calls.iter().map(|it| it.wrote).collect();
+    assert_eq!(wrote, [true, true, true, false, false]);
+}
+
 /// R17: a POST whose answer was lost is repeated with the same key and starts nothing twice.
 #[tokio::test]
 async fn the_same_idempotency_key_returns_the_first_answer_for_a_day() {

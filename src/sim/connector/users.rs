@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 
 use super::body::{self, PatchUser};
 use super::listing::Wanted;
+use super::once::{self, First};
 use super::{PbxPath, error_body, invalid, pbx};
 use crate::clients::connector::wire::{BatchMethod, BatchOperation, BatchReply, BatchRequest, BatchResult, PutUser};
 use crate::domain::{AccountKey, OrganizationId, UserKey};
@@ -80,7 +81,7 @@ pub(super) async fn delete(call: Call, Path(path): Path<UserPath>, headers: Head
 }
 
 /// `POST P/users:batch`.
-pub(super) async fn batch(call: Call, Path(path): Path<PbxPath>, body: Bytes) -> Answer {
+pub(super) async fn batch(call: Call, Path(path): Path<PbxPath>, headers: HeaderMap, body: Bytes) -> Answer {
     let mut world = call.world();
     let (account, organization) = pbx(&world, &call, &path)?;
     let BatchRequest { operations } = body::parse(&body)?;
@@ -89,10 +90,12 @@ pub(super) async fn batch(call: Call, Path(path): Path<PbxPath>, body: Bytes) ->
         return Err(invalid("at most 25 operations, each with an id of its own".to_owned()));
     }
     world.pbx(&account, organization)?;
-    let mut place = Place { world: &mut world, account: &account, organization, call: &call };
-    let results: Vec<BatchResult> = operations.iter().map(|operation| place.result(operation)).collect();
-    call.wrote(results.iter().any(|result| result.error.is_none()));
-    Ok(ok(&BatchReply { results }))
+    once::answer(&call, &mut world, &account, &format!("pbxs/{organization}/users:batch"), &headers, |world| {
+        let mut place = Place { world, account: &account, organization, call: &call };
+        let results: Vec<BatchResult> = operations.iter().map(|operation| place.result(operation)).collect();
+        call.wrote(results.iter().any(|result| result.error.is_none()));
+        Ok(First::new(StatusCode::OK, &BatchReply { results }))
+    })
 }
 
 /// Where the operations of a batch happen.

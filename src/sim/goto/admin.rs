@@ -41,7 +41,8 @@ pub(super) async fn users(call: Call, Path(key): Path<String>, uri: Uri) -> Answ
         return Err(not_authorized());
     }
     let shown = |user: &GotoUser| visible(user.visible_since, call.now()) && wanted.admits(user);
-    let all: Vec<_> = account.users.iter().filter(|(_, user)| shown(user)).collect();
+    let mut all: Vec<_> = account.users.iter().filter(|(_, user)| shown(user)).collect();
+    all.truncate(call.share().of(all.len()));
     call.page(wanted.offset.div_ceil(wanted.size) as u64);
     let size = call.page_size(wanted.size);
     let page = all.iter().skip(wanted.offset).take(size);

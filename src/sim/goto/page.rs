@@ -44,7 +44,7 @@ pub(super) struct Wanted<'a> {
 pub(super) fn answer<'k, T>(
     call: &Call,
     wanted: &Wanted<'_>,
-    items: impl Iterator<Item = (&'k str, T)>,
+    items: impl Iterator<Item = (&'k str, T)> + Clone,
     show: impl Fn(&str, T) -> Value,
 ) -> Answer {
     let from = wanted.marker.map(|text| Marker::decode(text, wanted.list)).transpose();
@@ -52,7 +52,8 @@ pub(super) fn answer<'k, T>(
     let ordinal = from.as_ref().map_or(0, |marker| marker.ordinal + 1);
     call.page(ordinal);
     let seen = |key: &str| from.as_ref().is_some_and(|marker| key <= marker.last.as_str());
-    let mut rest = items.skip_while(|(key, _)| seen(key)).peekable();
+    let shown = call.share().of(items.clone().count());
+    let mut rest = items.take(shown).skip_while(|(key, _)| seen(key)).peekable();
     let mut last = None;
     let mut page = Vec::new();
     let size = call.page_size(wanted.size);

@@ -122,7 +122,10 @@ fn page(call: &Call, world: &World, mut token: Token, base: &str) -> Response {
     call.page(token.ordinal);
     let now = call.now();
     let to = *token.to.get_or_insert_with(|| world.tenant.visible_version(now));
-    let rest = changes(&world.tenant, &token, to, now);
+    let all = changes(&world.tenant, &token, to, now);
+    let shown = call.share().of(all.len());
+    let left = |(id, _): &(EntraObjectId, Change<'_>)| token.after.is_none_or(|after| *id > after);
+    let rest: Vec<_> = all.into_iter().take(shown).filter(left).collect();
     let mut random = StdRng::seed_from_u64(call.roll().seed);
     let hostile = !call.sim().hostile.is_calm();
     let empty = hostile && !token.empty && random.random_bool(0.1);
@@ -146,6 +149,14 @@ fn page(call: &Call, world: &World, mut token: Token, base: &str) -> Response {
 
 fn delta_link(base: &str, token: &Token) -> String {
     format!("{base}?$deltatoken={}", link::encode(token))
+}
+
+/// The link that ends a round here, from the link to its next page: what was not told yet is never told.
+pub(in crate::sim) fn ended(next: &str) -> Option<String> {
+    let (base, token) = next.split_once("?$skiptoken=")?;
+    let token: Token = link::decode(token)?;
+    let ended = Token { from: token.to, to: None, after: None, ordinal: 0, empty: false, ..token };
+    Some(delta_link(base, &ended))
 }
 
 /// Any order, and some items twice.
@@ -175,11 +186,9 @@ impl Change<'_> {
     }
 }
 
-/// What is left of a round, by id.
+/// Everything that a round tells, by id.
 fn changes<'a>(tenant: &'a Tenant, token: &Token, to: u64, now: Timestamp) -> Vec<(EntraObjectId, Change<'a>)> {
-    let wanted = |id: &EntraObjectId| {
-        token.after.is_none_or(|after| *id > after) && token.only.as_ref().is_none_or(|only| only.contains(id))
-    };
+    let wanted = |id: &EntraObjectId| token.only.as_ref().is_none_or(|only| only.contains(id));
     let within = |version: u64| token.from.is_none_or(|from| version > from && version <= to);
     let users = tenant.users_at(now).filter(|(id, user)| wanted(id) && within(user.version));
     let gone = tenant.deleted.iter().filter(|(id, user)| token.from.is_some() && wanted(id) && within(user.version));

@@ -2,7 +2,7 @@
 //!
 //! Functions answer with and without parentheses and by their qualified names, as Microsoft's own SDKs call them.
 
-mod delta;
+pub(super) mod delta;
 mod directory;
 mod entra;
 mod link;

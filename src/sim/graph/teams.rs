@@ -66,7 +66,8 @@ pub(super) async fn number_assignments(call: Call, headers: HeaderMap, uri: Uri)
             filter.iter().all(|comparison| equals(&item, comparison))
         }
     };
-    let admitted: Vec<_> = world.tenant.numbers_at(now).filter(admits).collect();
+    let mut admitted: Vec<_> = world.tenant.numbers_at(now).filter(admits).collect();
+    admitted.truncate(call.share().of(admitted.len()));
     let total = admitted.len();
     let value: Vec<Value> = admitted.iter().skip(skip).take(call.page_size(top)).map(show).collect();
     let end = skip + value.len();
@@ -118,11 +119,10 @@ pub(super) async fn user_configurations(call: Call, headers: HeaderMap, uri: Uri
     permitted_in_teams(&world, &call, &[permission::CONFIGURATION_READ])?;
     let ordinal = after.map_or(0, |(_, ordinal)| ordinal + 1);
     call.page(ordinal);
-    let shown = world
-        .tenant
-        .users_at(call.now())
-        .filter(|(id, user)| provisioned(user, call.now()) && after.is_none_or(|(after, _)| **id > after));
-    let mut page: Vec<_> = shown.collect();
+    let known = world.tenant.users_at(call.now()).filter(|(_, user)| provisioned(user, call.now()));
+    let shown = call.share().of(known.clone().count());
+    let rest = known.take(shown).filter(|(id, _)| after.is_none_or(|(after, _)| **id > after));
+    let mut page: Vec<_> = rest.collect();
     let remaining = page.len();
     page.truncate(call.page_size(top.max(1)));
     let items = page.iter().map(|(id, user)| configuration(&world.tenant, **id, user, call.now()));

@@ -83,7 +83,8 @@ pub(super) async fn list(call: Call, headers: HeaderMap, uri: Uri) -> Answer {
             filter.iter().all(|comparison| equals(&item, comparison))
         }
     };
-    let admitted: Vec<(&EntraObjectId, &TenantUser)> = world.tenant.users_at(call.now()).filter(admits).collect();
+    let mut admitted: Vec<(&EntraObjectId, &TenantUser)> = world.tenant.users_at(call.now()).filter(admits).collect();
+    admitted.truncate(call.share().of(admitted.len()));
     let rest = admitted.iter().filter(|(id, _)| from.as_ref().is_none_or(|token| **id > token.after));
     let page: Vec<_> = rest.clone().take(call.page_size(top)).collect();
     let value: Vec<Value> = page.iter().map(|(id, user)| project(item(**id, user), Some(&selected))).collect();

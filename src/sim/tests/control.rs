@@ -83,6 +83,31 @@ async fn edits_are_applied_one_or_many() {
     assert_eq!(status, 404);
 }
 
+/// A test must know who was drawn.
+#[tokio::test]
+async fn an_edit_of_many_tells_whom_it_was_for() {
+    let bench = Bench::start(SimConfig { world: generated(100), requests_per_second: None, ..config() }).await;
+    let edit = json!({"edit": "each", "who": {"drawn": 41, "seed": 3}, "change": "removeLine"});
+    let (status, told) = bench.control("POST", "/world/edit", Some(edit)).await;
+    assert_eq!((status, told["users"].as_array().unwrap().len()), (200, 41));
+    let world = bench.control("GET", "/world", None).await.1;
+    let first = told["users"][0].as_str().unwrap();
+    assert_eq!(world["goto"]["accounts"][test::ACCOUNT_KEY]["users"][first]["lines"], json!([]));
+}
+
+/// R18: the names behind the counters.
+#[tokio::test]
+async fn card_5_names_whom_it_counts() {
+    let bench = Bench::demo().await;
+    let (_, users) = bench.control("GET", "/card5/users", None).await;
+    let keys = ["2000000000000000001", "2000000000000000002"];
+    assert_eq!(users, json!({"toAdd": keys, "toRemove": []}));
+    bench.edit(json!({"edit": "addPair", "user": keys[0], "teamsUser": "ann.lee@contoso.example"}));
+    let (_, users) = bench.control("POST", "/card5/users", Some(json!({"rows": []}))).await;
+    assert_eq!(users, json!({"toAdd": [], "toRemove": [keys[0]]}));
+    assert_eq!(bench.control("POST", "/card5/users", Some(json!({}))).await.0, 422);
+}
+
 #[tokio::test]
 async fn card_5_shows_the_automatic_process_or_an_uploaded_file() {
     let bench = Bench::demo().await;

@@ -7,6 +7,7 @@ mod fixtures;
 mod goto;
 mod graph;
 mod hostile;
+mod listings;
 mod tokens;
 
 use std::time::Duration;

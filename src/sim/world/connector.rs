@@ -145,6 +145,9 @@ pub struct Pair {
     /// When its registration turns green; absent: no push carried it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registered_at: Option<Timestamp>,
+    /// The address that the GoTo user had, once GoTo no longer knows the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_email: Option<String>,
 }
 
 /// What is left of a removed user.

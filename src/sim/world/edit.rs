@@ -1,15 +1,22 @@
 //! What somebody changes beside the operator: administrators of either side, the vendor, Microsoft.
+//!
+//! Nobody loses service by such a change: only what the operator, or a colleague in the dashboard, does about it takes it away.
 
 use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::connector::{Bought, VerificationRun};
-use super::goto::GotoUser;
-use super::permissions::app_role;
-use super::settings::after;
 use super::{Refusal, World};
-use crate::clients::connector::wire::{DomainState, VerificationCheck};
+use crate::clients::connector::wire::DomainState;
 use crate::domain::{AccountKey, EntraObjectId, OrganizationId, UserKey};
+
+mod bulk;
+mod connector;
+mod dashboard;
+mod goto;
+mod people;
+mod tenant;
+
+pub use bulk::{Among, Change, Who};
 
 /// One change. `user` is a GoTo user: its key or its address; `teamsUser` is a user of the tenant: its object id or its UPN.
 /// Without `account` or `organization` the first one is meant.
@@ -40,12 +47,41 @@ pub enum WorldEdit {
         #[serde(default)]
         skus: Vec<String>,
     },
-    /// Deletes a GoTo user.
+    /// Deletes a GoTo user with lines and extensions; their numbers are routed to nobody. The connector keeps the pair.
     DeleteGotoUser { user: String },
+    /// Deletes a GoTo user and creates the same person again under another key: address, lines and numbers stay.
+    RecreateGotoUser { user: String, key: UserKey },
+    /// Renames the domain of every GoTo address that has it.
+    RenameGotoDomain { from: String, to: String },
     /// Deletes a user of the tenant, restorable.
     DeleteTeamsUser { teams_user: String },
-    /// Takes every line from a GoTo user.
+    /// Restores a deleted user of the tenant, found by its object id or the UPN that it had.
+    RestoreTeamsUser { teams_user: String },
+    /// Deletes a deleted user of the tenant for good.
+    PurgeTeamsUser { teams_user: String },
+    /// Renames the domain of every UPN and mail address of the tenant that has it; the object ids stay.
+    RenameTenantDomain {
+        from: String,
+        to: String,
+        #[serde(default = "yes")]
+        user_principal_names: bool,
+        #[serde(default = "yes")]
+        mails: bool,
+    },
+    /// Takes every line from a GoTo user; extension and numbers stay.
     RemoveLine { user: String },
+    /// Gives a line to a GoTo user, the primary one if there is no other.
+    AddLine { organization: Option<OrganizationId>, user: String, extension: String },
+    /// Adds a PBX to the account of the first one; with licenses the integration is visible there.
+    AddPbx {
+        organization: OrganizationId,
+        name: String,
+        licenses: Option<u32>,
+        #[serde(default)]
+        bound: bool,
+    },
+    /// Moves every line of a GoTo user with extension and numbers to another PBX of the account.
+    MoveToPbx { user: String, organization: OrganizationId },
     /// Sets the admin roles of a GoTo user.
     SetAdminRoles { user: String, roles: Vec<String> },
     /// Routes a number to the user's extension, or to nobody.
@@ -86,12 +122,31 @@ pub enum WorldEdit {
     UnbindPbx { organization: Option<OrganizationId> },
     /// Binds a PBX.
     BindPbx { organization: Option<OrganizationId> },
-    /// A colleague adds a pair in the dashboard; it takes a license by the rules of every pair.
-    AddPair { organization: Option<OrganizationId>, user: String, teams_user: String },
+    /// A colleague adds a pair in the dashboard; it takes a license by the rules of every pair. With `externalId` another
+    /// program did.
+    AddPair {
+        organization: Option<OrganizationId>,
+        user: String,
+        teams_user: String,
+        external_id: Option<String>,
+        number: Option<String>,
+    },
+    /// A colleague gives a pair another number of the PBX in the dashboard, or lets the routed one be chosen.
+    SetPairNumber { organization: Option<OrganizationId>, user: String, number: Option<String> },
     /// A colleague enables or disables a pair in the dashboard.
     SetPairEnabled { organization: Option<OrganizationId>, user: String, enabled: bool },
     /// A colleague removes a pair in the dashboard.
     RemovePair { organization: Option<OrganizationId>, user: String },
+    /// Takes a scope from the OAuth clients and from every issued access token.
+    RemoveGotoScope { scope: String },
+    /// Gives a scope to the OAuth clients and to every issued access token whose grant has it.
+    GrantGotoScope { scope: String },
+    /// Takes the account from every grant and token, or gives it back: without it GoTo answers 404, as for what is not there.
+    SetGotoAccountAccess { account: Option<AccountKey>, granted: bool },
+    /// Sets the connector's own bearer tokens.
+    SetConnectorTokens { account: Option<AccountKey>, tokens: Vec<String> },
+    /// Makes the same change to many users.
+    Each { who: Who, change: Change },
     /// Takes back or restores every refresh token and personal access token.
     SetGotoGrantsRevoked { revoked: bool },
     /// Makes the next refresh bring a new refresh token.
@@ -107,207 +162,35 @@ impl World {
             | E::AddGotoUser { .. }
             | E::DeleteGotoUser { .. }
             | E::RemoveLine { .. }
-            | E::SetAdminRoles { .. }
+            | E::RecreateGotoUser { .. }
+            | E::RenameGotoDomain { .. }
+            | E::AddLine { .. }
+            | E::AddPbx { .. }
+            | E::MoveToPbx { .. } => self.edit_people(edit, now),
+            E::SetAdminRoles { .. }
             | E::RouteNumber { .. }
+            | E::RemoveGotoScope { .. }
+            | E::GrantGotoScope { .. }
+            | E::SetGotoAccountAccess { .. }
             | E::SetGotoGrantsRevoked { .. }
-            | E::RotateRefreshTokens {} => self.edit_goto(edit, now),
+            | E::RotateRefreshTokens {} => self.edit_goto(edit),
             E::RenameTeamsUser { .. }
             | E::AddTeamsUser { .. }
             | E::DeleteTeamsUser { .. }
+            | E::RestoreTeamsUser { .. }
+            | E::PurgeTeamsUser { .. }
+            | E::RenameTenantDomain { .. }
             | E::SetPlan { .. }
             | E::SetAccountEnabled { .. }
             | E::SetTenantNumber { .. }
             | E::RemoveAppPermission { .. }
             | E::GrantAppPermission { .. } => self.edit_tenant(edit, now),
-            E::AddPair { .. } | E::SetPairEnabled { .. } | E::RemovePair { .. } => self.edit_pair(edit, now),
+            E::AddPair { .. } | E::SetPairEnabled { .. } | E::SetPairNumber { .. } | E::RemovePair { .. } => {
+                self.edit_pair(edit, now)
+            }
+            E::Each { who, change } => self.each(&who, &change, now),
             _ => self.edit_connector(edit, now),
         }
-    }
-
-    fn edit_goto(&mut self, edit: WorldEdit, now: Timestamp) -> Result<(), Refusal> {
-        match edit {
-            WorldEdit::RenameGotoUser { user, email, first_name, last_name } => {
-                let user = self.goto_user_mut(&user)?;
-                replace(&mut user.email, email);
-                replace(&mut user.first_name, first_name);
-                replace(&mut user.last_name, last_name);
-            }
-            WorldEdit::AddGotoUser { organization, key, email, first_name, last_name, extension, number } => {
-                let user = GotoUser {
-                    email,
-                    first_name,
-                    last_name,
-                    admin_roles: Vec::new(),
-                    device: false,
-                    lines: Vec::new(),
-                    visible_since: Some(self.goto_seen_at(now)),
-                };
-                self.add_goto_user(organization, &key, user, extension, number)?;
-            }
-            WorldEdit::DeleteGotoUser { user } => {
-                let key = self.find_goto_user(&user)?;
-                self.goto.accounts.values_mut().for_each(|it| drop(it.users.remove(&key)));
-            }
-            WorldEdit::RemoveLine { user } => self.goto_user_mut(&user)?.lines.clear(),
-            WorldEdit::SetAdminRoles { user, roles } => self.goto_user_mut(&user)?.admin_roles = roles,
-            WorldEdit::RouteNumber { number, user } => self.route(&number, user.as_deref())?,
-            WorldEdit::SetGotoGrantsRevoked { revoked } => {
-                let goto = &mut self.goto;
-                let grants = goto.refresh_tokens.values_mut().chain(goto.personal_access_tokens.values_mut());
-                grants.for_each(|grant| grant.revoked = revoked);
-            }
-            _ => self.goto.refresh_tokens.values_mut().for_each(|grant| grant.rotate_next = true),
-        }
-        Ok(())
-    }
-
-    fn edit_tenant(&mut self, edit: WorldEdit, now: Timestamp) -> Result<(), Refusal> {
-        let seen_at = self.graph_seen_at(now);
-        match edit {
-            WorldEdit::RenameTeamsUser { teams_user, user_principal_name, mail } => {
-                let (id, user) = self.teams_user_mut(&teams_user)?;
-                replace(&mut user.user_principal_name, user_principal_name);
-                user.mail = mail.or_else(|| user.mail.take());
-                self.tenant.touch(id, Some(seen_at));
-            }
-            WorldEdit::AddTeamsUser { id, user_principal_name, skus } => {
-                let mut user = self.new_teams_user(
-                    user_principal_name,
-                    &skus,
-                    after(now, self.settings.teams_provisioning_seconds),
-                )?;
-                user.appears_at = Some(seen_at);
-                self.tenant.users.insert(id, user);
-                self.tenant.touch(id, Some(seen_at));
-            }
-            WorldEdit::DeleteTeamsUser { teams_user } => {
-                let id = self.find_teams_user(&teams_user)?;
-                self.tenant.delete_user(id, seen_at);
-            }
-            WorldEdit::SetPlan { teams_user, plan, status } => {
-                let provisioned_at = after(now, self.settings.teams_provisioning_seconds);
-                let plan = self.plan(&plan)?;
-                let (id, user) = self.teams_user_mut(&teams_user)?;
-                user.set_plan(plan, status, provisioned_at);
-                self.tenant.touch(id, Some(seen_at));
-            }
-            WorldEdit::SetAccountEnabled { teams_user, enabled } => {
-                let (id, user) = self.teams_user_mut(&teams_user)?;
-                user.account_enabled = enabled;
-                self.tenant.touch(id, Some(seen_at));
-            }
-            WorldEdit::SetTenantNumber { number, teams_user } => {
-                let user = teams_user.map(|user| self.find_teams_user(&user)).transpose()?;
-                self.tenant.set_number(&number, user, now, seen_at);
-            }
-            WorldEdit::RemoveAppPermission { permission } => {
-                let role = app_role(&permission).ok_or(Refusal::NotFound("permission"))?;
-                self.tenant.applications.values_mut().for_each(|it| it.app_roles.retain(|known| *known != role));
-            }
-            WorldEdit::GrantAppPermission { permission } => {
-                let role = app_role(&permission).ok_or(Refusal::NotFound("permission"))?;
-                self.tenant.applications.values_mut().for_each(|it| it.app_roles.extend([role]));
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn edit_pair(&mut self, edit: WorldEdit, now: Timestamp) -> Result<(), Refusal> {
-        match edit {
-            WorldEdit::AddPair { organization, user, teams_user } => {
-                let (account, pbx) = self.pbx_or_first(organization)?;
-                let (user, teams_user_id) = (self.find_goto_user(&user)?, self.find_teams_user(&teams_user)?);
-                let external_id = String::new();
-                let put = crate::clients::connector::wire::PutUser { teams_user_id, external_id, phone_number: None };
-                self.put_user(&account, pbx, &user, &put, now)?;
-                let pair = self.pbx_mut(&account, pbx)?.users.get_mut(&user);
-                pair.ok_or(Refusal::NotFound("user"))?.external_id = None;
-            }
-            WorldEdit::SetPairEnabled { organization, user, enabled } => {
-                let (account, pbx) = self.pbx_or_first(organization)?;
-                let user = self.find_goto_user(&user)?;
-                self.set_user_enabled(&account, pbx, &user, enabled, now)?;
-            }
-            WorldEdit::RemovePair { organization, user } => {
-                let (account, pbx) = self.pbx_or_first(organization)?;
-                let user = self.find_goto_user(&user)?;
-                self.set_user_enabled(&account, pbx, &user, false, now)?;
-                self.delete_user(&account, pbx, &user, now)?;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn edit_connector(&mut self, edit: WorldEdit, now: Timestamp) -> Result<(), Refusal> {
-        match edit {
-            WorldEdit::RevokeConsent { account, group } => {
-                let account = self.account_or_first(account)?;
-                self.revoke_consent(&account, group.as_deref())?;
-            }
-            WorldEdit::GrantConsent { account, group } => {
-                let (account, who) = (self.account_or_first(account)?, self.settings.global_administrator.clone());
-                let connector = self.connector_mut(&account)?;
-                let groups: Vec<String> = connector.consents.iter().map(|it| it.group.clone()).collect();
-                for name in groups.iter().filter(|name| group.as_ref().is_none_or(|group| group == *name)) {
-                    connector.grant(name, who.clone(), now);
-                }
-            }
-            WorldEdit::SetDomain { account, state } => {
-                let account = self.account_or_first(account)?;
-                let activates_at = after(now, self.settings.domain_activation_seconds);
-                for domain in self.connector_mut(&account)?.domains.values_mut() {
-                    domain.state = state;
-                    domain.activates_at = (state == DomainState::Activating).then_some(activates_at);
-                }
-            }
-            WorldEdit::ClearImports { account } => {
-                let account = self.account_or_first(account)?;
-                self.connector_mut(&account)?.forget_imports();
-            }
-            WorldEdit::ExpireInvitation { account } => {
-                let account = self.account_or_first(account)?;
-                let record = self.connector_mut(&account)?.record.as_mut().ok_or(Refusal::AccountRequired)?;
-                if let Some(sent) = &mut record.invitation {
-                    sent.accepted_at = None;
-                    sent.expires_at = sent.expires_at.min(now);
-                }
-            }
-            other => self.edit_pbx(other, now)?,
-        }
-        Ok(())
-    }
-
-    fn edit_pbx(&mut self, edit: WorldEdit, now: Timestamp) -> Result<(), Refusal> {
-        match edit {
-            WorldEdit::SetLicenses { organization, total } => {
-                let pbx = self.first_pbx_mut(organization)?;
-                pbx.entitlement.as_mut().ok_or(Refusal::NotVisible)?.licenses_total = total;
-            }
-            WorldEdit::SetEntitlement { organization, visible, active } => {
-                let pbx = self.first_pbx_mut(organization)?;
-                let licenses_total = pbx.entitlement.as_ref().map_or(pbx.licenses_hidden, |it| it.licenses_total);
-                pbx.licenses_hidden = licenses_total;
-                pbx.entitlement = visible.then_some(Bought { active, licenses_total });
-            }
-            WorldEdit::SetSecureCalling { user, on } => self.set_secure_calling(&user, on)?,
-            WorldEdit::SetServices { organization, sync_enabled, enabled } => {
-                let pbx = self.first_pbx_mut(organization)?;
-                pbx.sync_enabled = sync_enabled.unwrap_or(pbx.sync_enabled);
-                pbx.service_enabled = enabled.unwrap_or(pbx.service_enabled);
-            }
-            WorldEdit::FailVerification { organization } => {
-                let failed = VerificationCheck { name: "Domain".into(), passed: false, message: "no answer".into() };
-                let run = VerificationRun { started_at: now, ends_at: now, ended: true, checks: vec![failed] };
-                self.first_pbx_mut(organization)?.verification = Some(run);
-            }
-            WorldEdit::ClearVerification { organization } => self.first_pbx_mut(organization)?.verification = None,
-            WorldEdit::UnbindPbx { organization } => self.first_pbx_mut(organization)?.bound_at = None,
-            WorldEdit::BindPbx { organization } => self.first_pbx_mut(organization)?.bound_at = Some(now),
-            _ => {}
-        }
-        Ok(())
     }
 }
 
@@ -315,4 +198,14 @@ fn replace(field: &mut String, value: Option<String>) {
     if let Some(value) = value {
         *field = value;
     }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The address with its domain renamed, if it has that domain.
+fn renamed(address: &str, from: &str, to: &str) -> Option<String> {
+    let (local, domain) = address.rsplit_once('@')?;
+    domain.eq_ignore_ascii_case(from).then(|| format!("{local}@{to}"))
 }

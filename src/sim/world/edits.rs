@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::connector::{Connector, Pbx};
 use super::goto::{Extension, GotoUser, Line, PhoneNumber};
 use super::settings::after;
-use super::tenant::{DeletedUser, Plan, TenantNumber, TenantUser, Voice, plans};
+use super::tenant::{Plan, TenantNumber, TenantUser, Voice, plans};
 use super::{Lagged, Refusal, Tenant, World, dice};
 use crate::clients::connector::wire::SyncKind;
 use crate::domain::{AccountKey, Address, EntraObjectId, OrganizationId, UserKey};
@@ -185,13 +185,6 @@ impl TenantUser {
 }
 
 impl Tenant {
-    pub(crate) fn delete_user(&mut self, id: EntraObjectId, seen_at: Timestamp) {
-        self.version += 1;
-        self.users.remove(&id);
-        let deleted = DeletedUser { version: self.version, visible_since: Some(seen_at), permanent: false };
-        self.deleted.insert(id, deleted);
-    }
-
     /// Gives a number to somebody by hand, or takes it from whoever has it.
     pub(crate) fn set_number(&mut self, number: &str, user: Option<EntraObjectId>, now: Timestamp, seen_at: Timestamp) {
         let entry = self.numbers.entry(number.to_owned()).or_insert_with(|| TenantNumber {

@@ -7,6 +7,29 @@ pub struct Cut<'a> {
     pub after: Option<&'a str>,
     /// Items at most.
     pub take: usize,
+    /// How much of the listing exists for this reader.
+    pub share: Share,
+}
+
+/// How much of a listing a reader is shown: all of it, but for a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share(u8);
+
+impl Share {
+    /// All of it.
+    pub const WHOLE: Self = Self(100);
+
+    /// This many percent of it.
+    #[must_use]
+    pub fn percent(percent: u8) -> Self {
+        Self(percent.min(100))
+    }
+
+    /// How many items of so many, rounded down: the first ones.
+    #[must_use]
+    pub fn of(self, total: usize) -> usize {
+        total * usize::from(self.0) / 100
+    }
 }
 
 /// A part of a listing.
@@ -21,6 +44,12 @@ pub struct Listed<T> {
 }
 
 impl Cut<'_> {
+    /// The beginning of the whole listing.
+    #[must_use]
+    pub fn first(take: usize) -> Self {
+        Self { after: None, take, share: Share::WHOLE }
+    }
+
     /// Cuts entries that come in ascending order of their keys.
     pub(crate) fn ascending<'k, I, T>(
         self,
@@ -28,7 +57,8 @@ impl Cut<'_> {
         entries: impl Iterator<Item = (&'k str, I)>,
         view: impl Fn(I) -> T,
     ) -> Listed<T> {
-        let fresh = entries.skip_while(|(key, _)| self.after.is_some_and(|after| *key <= after));
+        let total = self.share.of(total);
+        let fresh = entries.take(total).skip_while(|(key, _)| self.after.is_some_and(|after| *key <= after));
         self.take(total, fresh, view)
     }
 
@@ -39,7 +69,8 @@ impl Cut<'_> {
         entries: impl Iterator<Item = (&'k str, I)>,
         view: impl Fn(I) -> T,
     ) -> Listed<T> {
-        let fresh = entries.skip_while(|(key, _)| self.after.is_some_and(|after| *key >= after));
+        let total = self.share.of(total);
+        let fresh = entries.take(total).skip_while(|(key, _)| self.after.is_some_and(|after| *key >= after));
         self.take(total, fresh, view)
     }
 
@@ -69,7 +100,7 @@ mod tests {
 
     fn part(after: Option<&str>) -> Listed<i32> {
         let entries = [("a", 1), ("b", 2), ("c", 3)];
-        Cut { after, take: 2 }.ascending(3, entries.into_iter(), |item| item)
+        Cut { after, take: 2, share: Share::WHOLE }.ascending(3, entries.into_iter(), |item| item)
     }
 
     #[test]
@@ -86,5 +117,14 @@ mod tests {
     #[test]
     fn an_exact_last_part_has_no_successor() {
         assert_eq!(part(Some("a")), Listed { items: vec![2, 3], total: 3, more_after: None });
+    }
+
+    /// R4, T31: a list that is 90 % shorter agrees with its own total.
+    #[test]
+    fn a_share_of_a_listing_is_its_beginning_with_a_total_of_its_own() {
+        let entries = || [("a", 1), ("b", 2), ("c", 3)].into_iter();
+        let cut = |percent| Cut { share: Share::percent(percent), ..Cut::first(2) };
+        assert_eq!(cut(70).ascending(3, entries(), |it| it), Listed { items: vec![1, 2], total: 2, more_after: None });
+        assert_eq!(cut(0).ascending(3, entries(), |it| it), Listed { items: vec![], total: 0, more_after: None });
     }
 }

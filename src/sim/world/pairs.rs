@@ -53,7 +53,7 @@ impl World {
         Ok(Put::Created)
     }
 
-    /// `PATCH P/users/{gotoUserKey}`.
+    /// `PATCH P/users/{gotoUserKey}`: number, voice and registration stay until a push takes them away.
     pub fn set_user_enabled(
         &mut self,
         account: &AccountKey,
@@ -68,7 +68,26 @@ impl World {
         let pair = pbx.and_then(|pbx| pbx.users.get_mut(user)).ok_or(Refusal::NotFound("user"))?;
         if pair.enabled != enabled {
             pair.enabled = enabled;
-            pair.registered_at = None;
+            pair.change(&mut connector.revision, now);
+        }
+        Ok(())
+    }
+
+    /// Gives a pair another number of its PBX, or the one that is routed to the user.
+    pub(crate) fn set_user_number(
+        &mut self,
+        account: &AccountKey,
+        organization: OrganizationId,
+        user: &UserKey,
+        number: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let number = self.number_for(account, organization, user, number, None)?;
+        let connector = self.connector_mut(account)?;
+        let pbx = connector.pbxs.get_mut(&organization);
+        let pair = pbx.and_then(|pbx| pbx.users.get_mut(user)).ok_or(Refusal::NotFound("user"))?;
+        if pair.phone_number != number {
+            pair.phone_number = number;
             pair.change(&mut connector.revision, now);
         }
         Ok(())
@@ -133,7 +152,7 @@ impl World {
             goto_user_key: user.clone(),
             teams_user_id: pair.teams_user,
             external_id: pair.external_id.clone(),
-            email: person.map(|it| it.email.clone()),
+            email: person.map(|it| it.email.clone()).or_else(|| pair.last_email.clone()),
             phone_number: pair.phone_number.clone(),
             extension: person.and_then(|it| it.line_in(organization)).map(|line| line.number.clone()),
             enabled: pair.enabled,
@@ -249,6 +268,7 @@ impl Connector {
             updated_at: now,
             provisioned: None,
             registered_at: None,
+            last_email: None,
         };
         let pbx: &mut Pbx = self.pbxs.entry(organization).or_default();
         pbx.users.insert(user.clone(), pair);
@@ -261,10 +281,10 @@ impl Pair {
         format!("\"{}\"", self.revision)
     }
 
-    /// Its registration at `now`.
+    /// Its registration at `now`: what a push gave lasts until a push takes it.
     pub fn registration(&self, now: Timestamp) -> Registration {
         match self.registered_at {
-            _ if !self.enabled => Registration::Disabled,
+            None if !self.enabled => Registration::Disabled,
             Some(at) if at <= now => Registration::Registered,
             _ => Registration::Pending,
         }

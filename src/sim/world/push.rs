@@ -30,12 +30,13 @@ impl World {
         let mut outcomes = Vec::new();
         if consented {
             let mut effect = Effect { tenant, settings, draws, at };
-            effect.take_from_removed(connector, revision);
-            outcomes = effect.carry(connector, revision);
+            outcomes = effect.take_from_removed(connector, revision);
+            outcomes.extend(effect.carry(connector, revision));
         }
         let Some(run) = connector.runs.get_mut(index) else { return };
-        run.users = u64::try_from(outcomes.len()).unwrap_or(u64::MAX);
+        // A user who was removed and added again has the outcome of what is there now.
         run.results = outcomes.into_iter().collect();
+        run.users = u64::try_from(run.results.len()).unwrap_or(u64::MAX);
         run.end = Some(match run.results.values().any(|it| it.outcome == SyncOutcome::Failed) {
             _ if !consented => SyncStatus::Failed,
             true => SyncStatus::Warning,
@@ -45,12 +46,15 @@ impl World {
 }
 
 impl Effect<'_> {
-    fn take_from_removed(&mut self, connector: &mut Connector, revision: u64) {
-        for removed in connector.removed.extract_if(.., |it| it.revision <= revision) {
-            if let Some(number) = &removed.provisioned {
-                self.take(removed.teams_user, number);
-            }
-        }
+    /// Removed users come first, so that their numbers are free for the others.
+    fn take_from_removed(&mut self, connector: &mut Connector, revision: u64) -> Vec<(UserKey, Outcome)> {
+        let removed = connector.removed.extract_if(.., |it| it.revision <= revision);
+        removed
+            .map(|it| {
+                let taken = it.provisioned.is_some_and(|number| self.take(it.teams_user, &number));
+                (it.goto_user, Outcome::of(Ok(taken)))
+            })
+            .collect()
     }
 
     /// Disabled users first, so that their numbers are free for the others.
@@ -69,9 +73,7 @@ impl Effect<'_> {
     /// Takes what a push gave to a user who is disabled now; true: there was something.
     fn withdraw(&mut self, pair: &mut Pair) -> bool {
         pair.registered_at = None;
-        let Some(number) = pair.provisioned.take() else { return false };
-        self.take(pair.teams_user, &number);
-        true
+        pair.provisioned.take().is_some_and(|number| self.take(pair.teams_user, &number))
     }
 
     /// Gives number and voice; true: something had to be changed.
@@ -126,18 +128,22 @@ impl Effect<'_> {
         changed
     }
 
-    /// The number leaves the user; without any number there is no enterprise voice.
-    fn take(&mut self, user: EntraObjectId, number: &str) {
+    /// The number leaves the user; without any number there is no enterprise voice. True: the user had it.
+    fn take(&mut self, user: EntraObjectId, number: &str) -> bool {
         let (at, numbers_at, voice_at) = (self.at, self.seen_at(), self.seen_at());
-        if let Some(entry) = self.tenant.numbers.get_mut(number).filter(|it| *it.target.truth() == Some(user)) {
+        let entry = self.tenant.numbers.get_mut(number).filter(|it| *it.target.truth() == Some(user));
+        let mut taken = entry.is_some();
+        if let Some(entry) = entry {
             entry.target.set(None, at, numbers_at);
         }
-        let Some(person) = self.tenant.users.get_mut(&user) else { return };
+        let Some(person) = self.tenant.users.get_mut(&user) else { return taken };
         let mut voice = person.voice.truth().clone();
         if voice.numbers.remove(number) {
             voice.enabled = !voice.numbers.is_empty();
             person.voice.set(voice, at, voice_at);
+            taken = true;
         }
+        taken
     }
 
     fn seen_at(&mut self) -> Timestamp {

@@ -172,6 +172,9 @@ pub struct DeletedUser {
     /// True: gone for good; false: restorable.
     #[serde(default)]
     pub permanent: bool,
+    /// What comes back when it is restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Box<TenantUser>>,
 }
 
 /// A product of the tenant; the seats in use are counted from the users.
@@ -269,7 +272,7 @@ impl Tenant {
     }
 
     /// Everybody whom a listing, or the initial round of delta, shows at `now`.
-    pub fn users_at(&self, now: Timestamp) -> impl Iterator<Item = (&EntraObjectId, &TenantUser)> {
+    pub fn users_at(&self, now: Timestamp) -> impl Iterator<Item = (&EntraObjectId, &TenantUser)> + Clone {
         self.users.iter().filter(move |(_, user)| visible(user.appears_at, now))
     }
 

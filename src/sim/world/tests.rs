@@ -1,6 +1,9 @@
 //! Cause and effect, rule by rule.
 
+mod bulk;
+mod edits;
 mod files;
+mod leaving;
 mod licenses;
 mod pushes;
 mod setup;

@@ -8,7 +8,7 @@ use crate::clients::connector::wire::{
 };
 
 fn results(bench: &Bench, id: &str) -> Vec<SyncResult> {
-    bench.world.run_results(&account_key(), id, Cut { after: None, take: 100 }).unwrap().items
+    bench.world.run_results(&account_key(), id, Cut::first(100)).unwrap().items
 }
 
 fn push_tick(bench: &Bench) -> SyncTick {

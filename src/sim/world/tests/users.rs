@@ -107,7 +107,7 @@ fn an_etag_changes_with_the_pair_and_only_then() {
 #[test]
 fn candidates_are_the_people_with_a_line() {
     let bench = Bench::new();
-    let cut = Cut { after: None, take: 100 };
+    let cut = Cut::first(100);
     let listed = bench.world.candidates(&account_key(), organization_id(), cut).unwrap();
     let secure: Vec<_> = listed.items.iter().filter(|it| it.secure_calling).map(|it| &it.goto_user_key).collect();
     assert_eq!((listed.total, listed.items.len(), secure), (6, 6, vec![&user_key(OMAR)]));
@@ -118,6 +118,6 @@ fn candidates_are_the_people_with_a_line() {
 fn a_pair_made_in_the_dashboard_is_foreign() {
     let mut bench = Bench::new();
     let (user, teams_user) = ("ann.lee@contoso.example".to_owned(), "ann.lee@contoso.example".to_owned());
-    bench.edit(WorldEdit::AddPair { organization: None, user, teams_user });
+    bench.edit(WorldEdit::AddPair { organization: None, user, teams_user, external_id: None, number: None });
     assert_eq!((bench.user(ANN).external_id, bench.in_use()), (None, 1));
 }

@@ -62,34 +62,34 @@ fn good_text(schema: &Value, path: &str) -> String {
 
 /// A text that fits a pattern, and how one of any length is made where the pattern has no length of its own.
 struct Pattern {
-    pattern: &'static str,
+    regex: &'static str,
     sample: &'static str,
     filled: Option<(&'static str, &'static str, &'static str)>,
 }
 
 const PATTERNS: [Pattern; 6] = [
     Pattern {
-        pattern: "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+        regex: "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
         sample: "00000000-0000-4000-8000-0000000000ff",
         filled: None,
     },
-    Pattern { pattern: "^[0-9]{1,20}$", sample: "1234567890", filled: Some(("", "9", "")) },
-    Pattern { pattern: "^([0-9]+(h|m|s))+$", sample: "15m", filled: None },
+    Pattern { regex: "^[0-9]{1,20}$", sample: "1234567890", filled: Some(("", "9", "")) },
+    Pattern { regex: "^([0-9]+(h|m|s))+$", sample: "15m", filled: None },
     Pattern {
-        pattern: r"^https://[^\s/?#@]+(/[^\s?#]*)?$",
+        regex: r"^https://[^\s/?#@]+(/[^\s?#]*)?$",
         sample: "https://connector.example.test/v1",
         filled: Some(("https://", "x", "")),
     },
-    Pattern { pattern: r"^[^@\s]+@[^@\s]+$", sample: "maria@contoso.example", filled: Some(("", "x", "@x")) },
+    Pattern { regex: r"^[^@\s]+@[^@\s]+$", sample: "maria@contoso.example", filled: Some(("", "x", "@x")) },
     Pattern {
-        pattern: "^sha256:[0-9a-f]{64}$",
+        regex: "^sha256:[0-9a-f]{64}$",
         sample: "sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a",
         filled: None,
     },
 ];
 
 fn pattern(text: &str, path: &str) -> &'static Pattern {
-    PATTERNS.iter().find(|known| known.pattern == text).unwrap_or_else(|| panic!("{path}: no sample of {text}"))
+    PATTERNS.iter().find(|known| known.regex == text).unwrap_or_else(|| panic!("{path}: no sample of {text}"))
 }
 
 /// The longest text that a schema allows, where its pattern can be filled up.
@@ -178,7 +178,7 @@ impl Bounds {
                 ("minItems", Some(least)) => bad(json!([]), format!("should have at least {least} items")),
                 ("minimum", Some(least)) => bad(json!(-1), format!("should be greater than or equal to {least}")),
                 ("format", _) if limit == "date-time" => {
-                    bad(json!("yesterday"), "must be of type date-time".to_owned())
+                    bad(json!("yesterday"), "must be of type date-time".to_owned());
                 }
                 ("format", _) if limit == "int64" => {}
                 _ => assert!(KNOWN.contains(&bound.as_str()), "{field}: nothing breaks {bound}"),
@@ -450,7 +450,9 @@ async fn every_rule_refuses_its_bad_sample_in_its_own_words() {
         "{driver}"
     );
     let mut rules = BTreeSet::new();
-    KINDS.iter().for_each(|(_, kind)| all_messages(&schema(kind), &mut rules));
+    for (_, kind) in KINDS {
+        all_messages(&schema(kind), &mut rules);
+    }
     assert_eq!(rules, shown);
 }
 

@@ -730,7 +730,7 @@ async fn allow_storing(stage: &Stage, allowed: bool) {
     }
     stage.environment.apply(&[role]).await.unwrap();
     let noticed = async { while may_store(stage).await != allowed {} };
-    tokio::time::timeout(std::time::Duration::from_secs(60), noticed).await.unwrap();
+    tokio::time::timeout(std::time::Duration::from_mins(1), noticed).await.unwrap();
 }
 
 /// What is stored for the account.

@@ -14,7 +14,7 @@ check: ## the fast part of it, without a control plane
 generate: ## CRDs, their copies in the chart, the runbook
 	@scripts/generate
 
-bench: ## the budgets, measured: tables for docs/limits.md
+bench: ## the budgets, measured, as tables
 	@scripts/bench
 
 image: ## the container image

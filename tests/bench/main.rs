@@ -1,5 +1,5 @@
 //! The budgets that need a quiet machine: how the plan grows, what an object costs in memory. `make bench` runs it and prints
-//! tables for `docs/limits.md`; it judges nothing, as times differ from machine to machine and the ratios are for people to read.
+//! tables; it judges nothing, as times differ from machine to machine and the ratios are for people to read.
 #![expect(clippy::print_stdout, reason = "tables for whoever runs it")]
 
 mod machine;

@@ -134,9 +134,12 @@ reasons! {
     ImportOverdue: Human, SUPER, "No directory import has succeeded, or the running one takes longer than it should.", "At #3 look at the tick beside Sync Now and press Sync Now there; failures are seen in the connector portal.";
     PushFailed: Human, SUPER, "The last push to Teams failed.", "Failures are seen in the connector portal. Mend the cause, then press #6 Sync Now or set the annotation teamsconnector.dev/requestedAt; a newer change is pushed by itself.";
     InvalidSpec: Stalled, TEAM, "The spec cannot be used as it is.", "Correct the named field.";
+    SecretUnreadable: Retry, ANYBODY, "The API server could not tell about a Secret.", "Nothing: it is asked again with growing distance.";
+    TokenNotStored: Human, TEAM, "A rotated refresh token cannot be stored, so the access token that came with it is not used.", "Let the operator create and patch the Secret teams-connector-tokens in the account's namespace: see roles, quotas and admission policies.";
     Progressing: Waiting, ANYBODY, "The first reading or a change is under way.", "Nothing.";
     // Policy
     AccountNotFound: Human, TEAM, "The account that the policy names does not exist.", "Create the account; the policy continues by itself.";
+    ConnectorStrange: Human, TEAM, "Most users whom the policy connected are not in the connector that was read, so nothing is written there.", "Correct spec.connector.api.endpoint of the account; if it is right, set the annotation teamsconnector.dev/requestedAt on the policy, which adds them again.";
     AccountNotReady: Waiting, ANYBODY, "The account is not ready for writes.", "See the conditions of the account.";
     ConflictingPolicy: Stalled, TEAM, "An older policy manages the same PBX of the same account.", "Delete one of the two.";
     SourceIncomplete: Retry, ANYBODY, "A source could not be read completely, so nothing is concluded from it.", "Nothing: it is read again.";
@@ -170,14 +173,14 @@ reasons! {
     NumberInvalid: Advice, SUPER, "The routed number is not in E.164 form.", "Correct the number in GoTo.";
     NumberInUse: Advice, GLOBAL, "Another Microsoft user has the number.", "Take the number from the other user.";
     NumberOwnedOnPremises: Advice, GLOBAL, "The number is managed by the on-premises directory.", "Release it there.";
-    NumberMismatch: Advice, ANYBODY, "Teams has another number than the PBX routes to the user.", "It is corrected by the next push.";
+    NumberMismatch: Advice, SUPER, "Teams has another number than the PBX routes to the user.", "Compare the number at #5 of the card GoTo Connect Teams Connector, correct it there or in GoTo, and press #6 Sync Now.";
     ConnectorLicenseExhausted: Advice, BUYER, "No connector license is left for the user.", "Buy more connector licenses, or free one.";
     TeamsUserNotImported: Waiting, ANYBODY, "The connector does not know the Microsoft user yet.", "Nothing: a directory import is started.";
     TeamsUserTaken: Advice, SUPER, "The Microsoft user is paired with another GoTo user in the connector.", "Remove the other pair in the connector.";
     ForeignUser: Advice, TEAM, "The user is in the connector, but this policy neither added nor adopted the user.", "Nothing: reported only.";
     RegistrationFailed: Advice, SUPER, "The line could not register.", "Failures are seen in the connector portal; the last resort is the account or project manager at GoTo.";
     RegistrationExpired: Advice, SUPER, "The line is no longer registered.", "Failures are seen in the connector portal; the last resort is the account or project manager at GoTo.";
-    VoiceNotEnabled: Advice, ANYBODY, "Enterprise voice is off in Teams.", "It is set by the next push.";
+    VoiceNotEnabled: Advice, SUPER, "Enterprise voice is off in Teams.", "Press #6 Sync Now of the card GoTo Connect Teams Connector: a push sets it again.";
     Disconnected: Advice, TEAM, "Somebody disabled or deleted the user in the connector.", "Reported; corrected after the annotation requestedAt.";
     InGracePeriod: Advice, TEAM, "The user no longer matches; nothing is taken away.", "Nothing, or remove the user in the connector.";
     Rejected: Advice, TEAM, "The connector refused the user.", "See the message.";

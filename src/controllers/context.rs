@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::events::Recorder;
@@ -17,6 +18,9 @@ use crate::runtime::lanes::Lanes;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::timers::Timers;
 use crate::runtime::watches::Filled;
+
+/// How long, in real time, a pass waits at most for a store that is behind.
+pub const STORE_BEHIND: Duration = Duration::from_secs(2);
 
 /// The stores of one scope: one namespace, or all of them.
 #[derive(Clone, Debug)]
@@ -39,8 +43,10 @@ impl Stores {
     /// Returns once all of them are filled.
     pub async fn filled(&self) {
         for filled in &self.filled {
-            // The sender goes with the process only.
-            let _ = filled.clone().wait_for(|filled| *filled).await;
+            if filled.clone().wait_for(|filled| *filled).await.is_err() {
+                // The watch has ended for good: liveness sees it, and nothing is concluded from an empty store.
+                std::future::pending::<()>().await;
+            }
         }
     }
 
@@ -80,12 +86,12 @@ pub struct Context {
 }
 
 impl Context {
-    /// Returns once the stores of the namespace are filled: until then what is absent may only look deleted. Nothing refers to
-    /// another namespace, so one that can no longer be read stops nobody else.
-    pub async fn filled(&self, namespace: &str) {
-        for stores in self.stores.iter().filter(|stores| stores.serves(namespace)) {
-            stores.filled().await;
-        }
+    /// Whether the stores of the namespace are filled, or are within two seconds: until then what is absent may only look deleted.
+    /// Nothing refers to another namespace, so one that can no longer be read stops nobody else.
+    pub async fn filled(&self, namespace: &str) -> bool {
+        let stores = self.stores.iter().filter(|stores| stores.serves(namespace));
+        let filled = futures::future::join_all(stores.map(Stores::filled));
+        tokio::time::timeout(STORE_BEHIND, filled).await.is_ok()
     }
 
     /// The account of this name.
@@ -200,9 +206,10 @@ impl LastWrites {
         self.lock().get(uid).copied()
     }
 
-    /// Something was written for the object now.
-    pub fn note(&self, uid: &str, at: Timestamp) {
-        self.lock().insert(uid.to_owned(), at);
+    /// Something is written for the object until the guard goes, however that happens: a pass that is given up half-way has
+    /// written too.
+    pub fn noted<'a>(&'a self, uid: &'a str, clock: &'a Clock) -> Written<'a> {
+        Written { writes: self, uid, clock }
     }
 
     /// The object is gone.
@@ -212,5 +219,18 @@ impl LastWrites {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Timestamp>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Notes the time of a write when it goes.
+pub struct Written<'a> {
+    writes: &'a LastWrites,
+    uid: &'a str,
+    clock: &'a Clock,
+}
+
+impl Drop for Written<'_> {
+    fn drop(&mut self) {
+        self.writes.lock().insert(self.uid.to_owned(), self.clock.now());
     }
 }

@@ -47,6 +47,8 @@ impl PassError {
         match self {
             Self::Kubernetes { source, .. } => Some(match source.as_ref() {
                 kube::Error::Api(status) => format!("{} {}", status.code, status.reason),
+                // Its text may quote values.
+                kube::Error::SerdeError(_) => "an object cannot be read".to_owned(),
                 other => other.to_string(),
             }),
             Self::Gone | Self::Contradiction | Self::Deadline | Self::Panicked => None,
@@ -137,6 +139,7 @@ fn credentials_reason(problem: CredentialsProblem, api: Api) -> Reason {
         CredentialsProblem::SecretExpired => Reason::CredentialsExpired,
         CredentialsProblem::TenantNotFound | CredentialsProblem::OtherCloud => Reason::TenantMismatch,
         CredentialsProblem::ScopeOrRoleMissing => Reason::NotSuperAdministrator,
+        CredentialsProblem::NotStored => Reason::TokenNotStored,
         CredentialsProblem::Propagating => unreachable_reason(api),
         CredentialsProblem::ClientRefused
         | CredentialsProblem::AppDisabled

@@ -11,6 +11,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
+use super::context::STORE_BEHIND;
 use super::error::PassError;
 use crate::runtime::lanes::Lane;
 
@@ -18,8 +19,6 @@ use crate::runtime::lanes::Lane;
 const DEADLINE: Duration = Duration::from_secs(150);
 /// How soon a pass that found no permit comes back.
 const NO_PERMIT: SignedDuration = SignedDuration::from_secs(2);
-/// How long, in real time, a pass waits at most for a store that is behind.
-const STORE_BEHIND: Duration = Duration::from_secs(2);
 
 /// Failed passes in a row, by uid. Lost with the process: passes that fail on the API server are cheap to repeat.
 #[derive(Clone, Debug, Default)]

@@ -134,22 +134,24 @@ impl Sessions {
 
     async fn secret(&self, account: &TeamsConnectorAccount, reference: &NameRef) -> Result<Keys, SessionError> {
         let namespace = account.namespace().unwrap_or_default();
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &namespace);
-        let found = match secrets.get_opt(&reference.name).await {
-            Err(kube::Error::Api(answer)) if answer.is_forbidden() => {
-                let name = &reference.name;
-                let message = format!(
-                    "The operator may not read the Secret {name} in namespace {namespace}. PlatformTeam: install the chart's roles there."
-                );
-                return Err(SessionError::Problem(Problem { reason: Reason::SecretNotFound, message }));
-            }
-            other => other.map_err(|error| SessionError::Kubernetes(Box::new(error)))?,
-        };
-        let Some(secret) = found else {
+        let Some(secret) = self.get(&namespace, &reference.name).await? else {
             let message = format!("The Secret {} does not exist in namespace {namespace}.", reference.name);
             return Err(SessionError::Problem(Problem { reason: Reason::SecretNotFound, message }));
         };
         Ok(Keys { name: reference.name.clone(), secret })
+    }
+
+    async fn get(&self, namespace: &str, name: &str) -> Result<Option<Secret>, SessionError> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        match secrets.get_opt(name).await {
+            Err(kube::Error::Api(answer)) if answer.is_forbidden() => {
+                let message = format!(
+                    "The operator may not read the Secret {name} in namespace {namespace}: the chart's roles are missing there."
+                );
+                Err(SessionError::Problem(Problem { reason: Reason::SecretNotFound, message }))
+            }
+            other => other.map_err(|error| SessionError::Kubernetes(Box::new(error))),
+        }
     }
 
     /// The stored rotation of the Secret's refresh token, or the token itself. A changed Secret wins over a stored rotation.
@@ -177,8 +179,7 @@ impl Sessions {
         digest: &str,
     ) -> Result<StoredToken, SessionError> {
         let namespace = account.namespace().unwrap_or_default();
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &namespace);
-        let found = secrets.get_opt(TOKENS_SECRET).await.map_err(|error| SessionError::Kubernetes(Box::new(error)))?;
+        let found = self.get(&namespace, TOKENS_SECRET).await?;
         let stored = found
             .and_then(|secret| secret.data?.get(uid).cloned())
             .and_then(|bytes| serde_json::from_slice::<StoredToken>(&bytes.0).ok())

@@ -120,7 +120,9 @@ fn resumed(plan: &UserPlan, run: &ResumedRun, outcome: &ActOutcome, now: Timesta
         status.started_at = Some(Time(now));
     }
     if touched || outcome.refusal.is_some() {
-        status.refusal = outcome.refusal.map(|refusal| refused_again(status.refusal.as_ref(), refusal, now));
+        // Whatever was accepted shows that the connector takes writes: the count begins anew.
+        let before = status.refusal.as_ref().filter(|_| !touched);
+        status.refusal = outcome.refusal.map(|refusal| refused_again(before, refusal, now));
     }
     let refused = outcome.refusal.is_some().then(|| status.refusal.as_ref().map(Wait::refused)).flatten();
     let ending = tally.ending();

@@ -30,8 +30,10 @@ pub(super) fn unusable(records: &Records<'_>, problem: &Problem) -> UserPlan {
 pub(super) fn unread(records: &Records<'_>, pbx: Option<OrganizationId>, gaps: Option<&[Gap]>) -> UserPlan {
     let observed = records.observed;
     let stored = observed.status.conditions.as_slice();
-    let known =
-        conditions::is_true(stored, REFERENCES_RESOLVED) && conditions::find(stored, conditions::READY).is_some();
+    // What held for another spec says nothing of this one.
+    let ready = conditions::find(stored, conditions::READY);
+    let current = ready.is_some_and(|ready| ready.observed_generation == Some(observed.generation));
+    let known = conditions::is_true(stored, REFERENCES_RESOLVED) && (current || observed.suspended && ready.is_some());
     let mut drafts = vec![Draft::yes(REFERENCES_RESOLVED, Reason::Succeeded)];
     drafts.push(sources(stored, gaps));
     drafts.extend(kept(stored, &[IN_SYNC]));

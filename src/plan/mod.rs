@@ -19,6 +19,7 @@ pub mod runs;
 mod schedule;
 pub mod snapshot;
 mod standing;
+pub mod strange;
 mod subjects;
 #[cfg(test)]
 mod tests;

@@ -53,6 +53,8 @@ pub struct PolicyDemand {
     pub pbx: OrganizationId,
     /// The newest `firstSeen` among the users of its open Connect run: an import that began later knows them all.
     pub needs_import_after: Option<Timestamp>,
+    /// Why nothing may be written to the connector for it, though the account is ready.
+    pub strange: Option<Problem>,
 }
 
 /// What a policy's plan is made from.

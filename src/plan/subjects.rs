@@ -285,11 +285,10 @@ impl<'a> Judge<'_, 'a> {
         if change.is_some_and(|change| self.records.now.duration_since(change.at.0) < LISTING_LAG) {
             return Some(Finding::Unlisted);
         }
-        if self.records.requested {
-            return None;
+        if self.previous.is_none_or(|it| it.has_pair(&subject.key)) {
+            return Some(Finding::Keep);
         }
-        let agreed = self.previous.is_some_and(|it| !it.has_pair(&subject.key));
-        Some(if agreed { Finding::stopped(UserStage::Apply, Reason::Disconnected) } else { Finding::Keep })
+        (!self.records.requested).then(|| Finding::stopped(UserStage::Apply, Reason::Disconnected))
     }
 
     /// Eligible, unless an earlier failure keeps the user out for now.

@@ -74,3 +74,22 @@ async fn a_namespace_that_goes_away_stops_no_other() {
     stage.control().edit(&json!({"edit": "setLicenses", "total": 3})).await.unwrap();
     stage.finish(3).await;
 }
+
+/// R16: a connector that lists none of the connected users may be another one. Nobody is added there before a person has said so;
+/// then everybody is added again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_without_the_connected_users_is_not_written() {
+    let stage = Stage::prepare("strange").await;
+    stage.connect("5m").await;
+    stage.advance("15m").await;
+    let removed = json!({"edit": "each", "who": {"among": "connected"}, "change": "removePair"});
+    stage.control().edit(&json!([removed, {"edit": "setLicenses", "total": 3}])).await.unwrap();
+    let sequence = stage.control().last_sequence().await.unwrap();
+    let asks = async || reason(&stage.get("usp", POLICY).await, "ActionRequired") == Some("ConnectorStrange");
+    stage.advance_until("a person is asked", "1m", 40, asks).await;
+    stage.advance("30m").await;
+    assert_eq!(stage.control().writes_since(sequence).await.unwrap(), Vec::<Value>::new());
+    let request = json!({"metadata": {"annotations": {"teamsconnector.dev/requestedAt": "it is the right one"}}});
+    stage.patch("usp", POLICY, &request).await;
+    stage.finish(3).await;
+}

@@ -35,6 +35,8 @@ pub enum CredentialsProblem {
     TokenRefused,
     /// GoTo's Admin API refused a fresh access token: scope `identity:` or the super-admin role is missing.
     ScopeOrRoleMissing,
+    /// A rotated refresh token could not be stored, so what came with it is not used.
+    NotStored,
     /// Refused for a reason that is not in the tables.
     Other,
 }
@@ -59,6 +61,7 @@ impl CredentialsProblem {
             Self::Propagating => "the credential is not known there yet",
             Self::TokenRefused => "a fresh access token was refused",
             Self::ScopeOrRoleMissing => "scope identity: or the super-admin role is missing",
+            Self::NotStored => "the rotated refresh token cannot be stored in the Secret teams-connector-tokens",
             Self::Other => "the credential was refused",
         }
     }

@@ -206,12 +206,12 @@ impl ApiError {
             Self::Unreachable { .. }
             | Self::DeadlineExceeded { .. }
             | Self::Stopped { .. }
-            | Self::NotStored { .. }
             | Self::Redirected(_)
             | Self::Undecodable { .. }
             | Self::Unavailable { until: None, .. } => Class::Retry,
             Self::Unavailable { until, .. } | Self::RateLimited { until, .. } => Class::Throttled { until: *until },
             Self::GateClosed { until, .. } => Class::Throttled { until: Some(*until) },
+            Self::NotStored { .. } => Class::Credentials(CredentialsProblem::NotStored),
             Self::TokenRefused(answer) => Class::Credentials(refused_token(answer.route.api)),
             Self::CredentialsRefused { problem, .. } => Class::Credentials(*problem),
             Self::Forbidden { needs, .. } => Class::Permission((*needs).to_owned()),

@@ -132,7 +132,7 @@ async fn a_rotated_refresh_token_that_was_not_stored_is_stored_by_the_next_calle
     });
     let error = bench.connections.goto(goto_credential("rt-0"), failing).me().await.unwrap_err();
     assert!(matches!(error, ApiError::NotStored { .. }));
-    assert_eq!(error.class(), Class::Retry);
+    assert_eq!(error.class(), Class::Credentials(CredentialsProblem::NotStored));
     assert!(bench.lines().is_empty(), "the access token was not used");
     bench.goto().me().await.unwrap();
     assert_eq!((bench.stored(), bench.token_calls()), (vec!["rt-1".to_owned()], 1));

@@ -6,29 +6,34 @@ use crate::api::TeamsConnectorAccount;
 use crate::clients::connector::wire::{StartSync, SyncKind};
 use crate::clients::error::{ApiError, Class};
 use crate::controllers::context::Context;
-use crate::controllers::error::{advised, problem};
+use crate::controllers::error::{PassError, advised, problem};
 use crate::controllers::session::{Session, SessionError};
 use crate::plan::account::{AccountPlan, AccountStep, StepProblem};
 
 /// Takes the steps in order and tells which failed; each is on its own.
-pub(super) async fn act(plan: &AccountPlan, account: &TeamsConnectorAccount, ctx: &Context) -> Vec<StepProblem> {
+///
+/// # Errors
+/// When the API server could not be asked for a Secret; no step was taken then.
+pub(super) async fn act(
+    plan: &AccountPlan,
+    account: &TeamsConnectorAccount,
+    ctx: &Context,
+) -> Result<Vec<StepProblem>, PassError> {
     if plan.steps.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let session = match ctx.sessions.open(account).await {
         Ok(session) => session,
         Err(SessionError::Problem(problem)) => {
-            return plan
-                .steps
-                .iter()
-                .map(|step| StepProblem { step: step.clone(), problem: advised(&problem) })
-                .collect();
+            let failed = |step: &AccountStep| StepProblem { step: step.clone(), problem: advised(&problem) };
+            return Ok(plan.steps.iter().map(failed).collect());
         }
-        Err(error @ SessionError::Kubernetes(_)) => {
-            tracing::warn!(account = account.name_any(), %error, "the account's steps are put off");
-            return Vec::new();
+        Err(SessionError::Kubernetes(source)) => {
+            return Err(PassError::Kubernetes { doing: "reading a Secret", source });
         }
     };
+    let uid = account.uid().unwrap_or_default();
+    let _written = ctx.last_writes.noted(&uid, &ctx.clock);
     let mut problems = Vec::new();
     for step in &plan.steps {
         tracing::info!(account = account.name_any(), %step, "account step");
@@ -42,7 +47,7 @@ pub(super) async fn act(plan: &AccountPlan, account: &TeamsConnectorAccount, ctx
             }
         }
     }
-    problems
+    Ok(problems)
 }
 
 async fn take(step: &AccountStep, session: &Session) -> Result<(), ApiError> {

@@ -11,7 +11,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
 
-use super::context::Context;
+use super::context::{Context, STORE_BEHIND};
 use super::error::PassError;
 use super::expectations::version;
 use super::frame::{Failures, Frame, Passed};
@@ -31,7 +31,9 @@ pub(super) async fn reconcile(
     ctx: Arc<Context>,
     failures: Failures,
 ) -> Result<Action, Infallible> {
-    ctx.filled(&account.namespace().unwrap_or_default()).await;
+    if !ctx.filled(&account.namespace().unwrap_or_default()).await {
+        return Ok(Action::requeue(STORE_BEHIND));
+    }
     let frame = Frame { kind: KIND, ctx: &ctx, failures: &failures, lane: lane(&account) };
     let reference = ObjectRef::from_obj(account.as_ref());
     Ok(frame
@@ -82,10 +84,7 @@ async fn pass(account: &Arc<TeamsConnectorAccount>, ctx: &Arc<Context>) -> Resul
     let view = observed.view();
     let plan = plan::account(&view, now);
     drop(busy);
-    let problems = act::act(&plan, account, ctx).await;
-    if !plan.steps.is_empty() {
-        ctx.last_writes.note(&uid, ctx.clock.now());
-    }
+    let problems = act::act(&plan, account, ctx).await?;
     let _busy = ctx.clock.busy();
     let report = plan::report(&view, &plan, &problems, ctx.clock.now());
     let before = account.status.clone().unwrap_or_default();

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::api::{TeamsConnectorAccount, TeamsConnectorAccountStatus, UserSyncPolicy};
+use crate::api::{
+    REQUESTED_AT, TeamsConnectorAccount, TeamsConnectorAccountStatus, TeamsConnectorUser, UserSyncPolicy,
+};
 use crate::controllers::context::{Context, is_paused};
 use crate::controllers::observer::Reading;
 use crate::domain::OrganizationId;
-use crate::plan::observed::{KnownRun, KnownUser, ObservedAccount, PolicyDemand};
+use crate::plan::observed::{KnownRun, KnownUser, ObservedAccount, PolicyDemand, Problem};
 use crate::plan::runs;
+use crate::plan::strange::strange_connector;
 
 /// The parts that a view borrows from.
 pub(in crate::controllers) struct Observed {
@@ -30,12 +33,19 @@ pub(in crate::controllers) struct Facts {
     policies: Vec<PolicyDemand>,
 }
 
+impl Facts {
+    /// Why nothing may be written to the connector for a policy, though the account is ready.
+    pub(in crate::controllers) fn strange(&self, policy: &str) -> Option<Problem> {
+        self.policies.iter().find(|demand| demand.name == policy)?.strange.clone()
+    }
+}
+
 /// Looks at the stores and the newest reading; nothing is called.
 pub(in crate::controllers) fn observe(account: &Arc<TeamsConnectorAccount>, ctx: &Context) -> Observed {
     let uid = account.uid().unwrap_or_default();
     let policies = ctx.policies_of(account);
-    let demands = policies.iter().filter_map(|policy| demand(policy, ctx));
     let reading = ctx.observers.latest(account);
+    let demands = policies.iter().filter_map(|policy| demand(policy, &reading, ctx));
     let suspended = account.spec.suspend || is_paused(account.as_ref());
     let facts = Facts {
         suspended,
@@ -46,16 +56,32 @@ pub(in crate::controllers) fn observe(account: &Arc<TeamsConnectorAccount>, ctx:
     Observed { status: account.status.clone().unwrap_or_default(), reading, account: Arc::clone(account), uid, facts }
 }
 
-fn demand(policy: &UserSyncPolicy, ctx: &Context) -> Option<PolicyDemand> {
+fn demand(policy: &UserSyncPolicy, reading: &Reading, ctx: &Context) -> Option<PolicyDemand> {
     let pbx = OrganizationId::from_str(&policy.spec.pbx.organization_id).ok()?;
     let runs: Vec<_> = ctx.runs_of(policy).iter().map(|run| KnownRun::from(run.as_ref())).collect();
     let open = runs.iter().any(runs::is_open);
-    let users: Vec<_> = if open {
-        ctx.users_of(policy).iter().map(|user| KnownUser::from(user.as_ref())).collect()
-    } else {
-        Vec::new()
-    };
-    Some(PolicyDemand { name: policy.name_any(), pbx, needs_import_after: runs::needs_import_after(&runs, &users) })
+    let objects = ctx.users_of(policy);
+    let users: Vec<_> = objects.iter().filter(|_| open).map(|user| KnownUser::from(user.as_ref())).collect();
+    Some(PolicyDemand {
+        name: policy.name_any(),
+        pbx,
+        needs_import_after: runs::needs_import_after(&runs, &users),
+        strange: strange(policy, pbx, reading, (&objects, &runs), ctx),
+    })
+}
+
+/// Somebody who knows better asks for the policy to be carried out.
+fn strange(
+    policy: &UserSyncPolicy,
+    pbx: OrganizationId,
+    reading: &Reading,
+    (users, runs): (&[Arc<TeamsConnectorUser>], &[KnownRun]),
+    ctx: &Context,
+) -> Option<Problem> {
+    let handled = policy.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
+    let requested = policy.annotations().get(REQUESTED_AT).is_some_and(|value| Some(value) != handled);
+    let pbx = reading.snapshot.as_ref()?.pbxs.get(&pbx).filter(|_| !requested)?;
+    strange_connector(pbx, users.iter().map(Arc::as_ref), runs, ctx.clock.now())
 }
 
 impl Observed {

@@ -1,5 +1,6 @@
 //! What the newest complete listing had and the next one lacks may be a page that was lost on the way: most listings have no
-//! total, and one that lies about its total looks complete. It counts as gone only when two readings in a row lack it.
+//! total. It counts as gone only when two readings in a row lack it. Where each item has an id its own absence is doubted; of the
+//! connector's users only that all of them are gone, as the plan compares two readings of them itself.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher as _};

@@ -35,17 +35,16 @@ pub(super) async fn directory(reader: &Reader<'_>, old: &Snapshot, tenant: &mut 
     })
 }
 
-/// A full round may have lost somebody without a sign, so the first one, and one that misses somebody, is made again by the
-/// next reading. The rounds between tell of each removal.
+/// A full round may have lost somebody without a sign, so the first one is made again by the next reading; and a round that misses
+/// somebody, full or of changes, is followed by a full one, so that two rounds agree before anybody is gone (R5).
 async fn users(reader: &Reader<'_>, old: &Snapshot, tenant: &mut TenantUsers) -> Source<Vec<TeamsUser>> {
     let old = &old.teams_users;
     let read = tenant.read(&reader.session.graph, &reader.session.app_id, reader.began).await;
-    let read = read.map_err(|error| incomplete(&error));
-    let Ok(Listed { users, full: true }) = read else {
-        return reader.source("teamsUsers", old, read.map(|listed| listed.users));
-    };
-    let source = reader.confirmed(("teamsUsers", None), old, Ok(users), |user| Some(user.id));
-    if old.known().is_none() || source.failure.is_some() {
+    let full = read.as_ref().is_ok_and(|listed| listed.full);
+    let read = read.map(|Listed { users, .. }| users).map_err(|error| incomplete(&error));
+    let listed = read.is_ok();
+    let source = reader.confirmed(("teamsUsers", None), old, read, |user| Some(user.id));
+    if full && old.known().is_none() || listed && source.failure.is_some() {
         tenant.list_again();
     }
     source

@@ -10,11 +10,12 @@ use super::doubts::Doubts;
 use super::requests::Requests;
 use super::users::TenantUsers;
 use super::{Generation as _, Observers, Reading};
-use crate::api::TeamsConnectorAccount;
+use crate::api::{Reason, TeamsConnectorAccount};
 use crate::clock::Clock;
+use crate::controllers::error::PassError;
 use crate::controllers::frame::later;
 use crate::controllers::session::{SessionError, Sessions};
-use crate::plan::observed::ReadingKind;
+use crate::plan::observed::{Problem, ReadingKind};
 use crate::plan::snapshot::Snapshot;
 use crate::runtime::metrics::Metrics;
 
@@ -22,8 +23,6 @@ use crate::runtime::metrics::Metrics;
 const SPREAD: SignedDuration = SignedDuration::from_secs(60);
 /// A regular reading that brought nothing complete is repeated after this long, growing with each failure in a row.
 const RETRY: SignedDuration = SignedDuration::from_secs(30);
-/// How soon the API server is asked again for a Secret that it could not tell about.
-const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
 pub(super) struct Task {
     sessions: Sessions,
@@ -121,9 +120,13 @@ impl Task {
             Err(SessionError::Problem(problem)) => {
                 self.publisher.send_replace(Reading { problem: Some(problem), tried_at, ..before });
             }
-            Err(SessionError::Kubernetes(error)) => {
-                tracing::warn!(%error, "a Secret could not be read and is asked for again");
-                self.requests.add(began.checked_add(ASK_AGAIN).unwrap_or(began), kind);
+            // The account's plan says when it is asked again, as for any other trouble with Secrets.
+            Err(SessionError::Kubernetes(source)) => {
+                let cause = PassError::Kubernetes { doing: "reading a Secret", source }.cause();
+                tracing::warn!(cause, "a Secret could not be read");
+                let message = "The API server could not be asked for the Secrets of the account.".to_owned();
+                let problem = Some(Problem { reason: Reason::SecretUnreadable, message });
+                self.publisher.send_replace(Reading { problem, tried_at, ..before });
             }
         }
     }

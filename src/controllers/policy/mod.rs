@@ -13,7 +13,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
 
-use super::context::Context;
+use super::context::{Context, STORE_BEHIND};
 use super::error::PassError;
 use super::frame::{Failures, Frame, Passed};
 use super::{finalizer, publish};
@@ -35,7 +35,9 @@ pub(super) async fn reconcile(
     ctx: Arc<Context>,
     failures: Failures,
 ) -> Result<Action, Infallible> {
-    ctx.filled(&policy.namespace().unwrap_or_default()).await;
+    if !ctx.filled(&policy.namespace().unwrap_or_default()).await {
+        return Ok(Action::requeue(STORE_BEHIND));
+    }
     let frame = Frame { kind: KIND, ctx: &ctx, failures: &failures, lane: lane(&policy) };
     let reference = ObjectRef::from_obj(policy.as_ref());
     Ok(frame
@@ -108,20 +110,8 @@ async fn act(plan: &UserPlan, observed: &Observed, ctx: &Context) -> Result<ActO
     let Some(pbx) = pbx.ok().filter(|_| !run.steps.is_empty()) else { return Ok(ActOutcome::default()) };
     // Whatever is sent, even without an answer, is newer than any reading that began before the end of it.
     let uid = observed.policy.uid().unwrap_or_default();
-    let _written = Written { ctx, uid: &uid };
+    let _written = ctx.last_writes.noted(&uid, &ctx.clock);
     act::act(plan, pbx, account, ctx).await
-}
-
-/// Notes the time of a write when the pass leaves it, however it does: a pass that is given up half-way has written too.
-struct Written<'a> {
-    ctx: &'a Context,
-    uid: &'a str,
-}
-
-impl Drop for Written<'_> {
-    fn drop(&mut self) {
-        self.ctx.last_writes.note(self.uid, self.ctx.clock.now());
-    }
 }
 
 /// Orders the next reading. What was written is read back at once; what somebody asked for is read anew.

@@ -47,7 +47,8 @@ pub(super) fn observe(policy: &Arc<UserSyncPolicy>, ctx: &Context) -> Observed {
         suspended |= observed.facts.suspended;
         gate = OrganizationId::from_str(&policy.spec.pbx.organization_id)
             .ok()
-            .and_then(|pbx| account_plan::account(&observed.view(), ctx.clock.now()).write_gate(pbx));
+            .and_then(|pbx| account_plan::account(&observed.view(), ctx.clock.now()).write_gate(pbx))
+            .or_else(|| observed.facts.strange(&policy.name_any()));
         reading = observed.reading;
     }
     Observed {

@@ -134,7 +134,7 @@ fn holds(judged: &[Judged], kind: &str) -> bool {
 
 /// Once evaluated a condition keeps its last status when an earlier one is lost.
 fn waiting(view: &View, gate: &Gate, earlier: &str) -> Judged {
-    let draft = previous(&view.observed.status.conditions, gate.kind).unwrap_or_else(|| {
+    let draft = judged_before(view, gate.kind).unwrap_or_else(|| {
         Draft::unknown(gate.kind, Reason::WaitingForPrerequisite).with_message(format!("Waits for {earlier}."))
     });
     Judged { draft, basis: Basis::Waits }
@@ -152,7 +152,7 @@ fn read(view: &View, gate: &Gate) -> Judged {
             Judged { draft, basis: Basis::Read(Some(finding)) }
         }
         Verdict::Unread => {
-            let draft = previous(&view.observed.status.conditions, gate.kind).unwrap_or_else(|| {
+            let draft = judged_before(view, gate.kind).unwrap_or_else(|| {
                 Draft::unknown(gate.kind, Reason::Progressing).with_message("Not read completely yet.")
             });
             Judged { draft, basis: Basis::Kept }
@@ -169,6 +169,13 @@ pub(super) fn previous(conditions: &[Condition], kind: &'static str) -> Option<D
         _ => return None,
     };
     Some(Draft { kind, status, reason: Reason::parse(&old.reason)?, message: old.message.clone() })
+}
+
+/// The condition as it was, if it was judged for the spec as it is now: what held for another spec says nothing of this one.
+pub(super) fn judged_before(view: &View, kind: &'static str) -> Option<Draft> {
+    let conditions = &view.observed.status.conditions;
+    let generation = find(conditions, kind)?.observed_generation;
+    previous(conditions, kind).filter(|_| generation == Some(view.observed.generation))
 }
 
 /// While a failed step waits for its next attempt, its condition goes on telling why it failed.

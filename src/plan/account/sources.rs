@@ -96,7 +96,7 @@ fn failing(view: &View) -> Option<Problem> {
     ))
 }
 
-/// The source whose newest complete value is older than three intervals while it cannot be read.
+/// The source whose newest complete value is older than three intervals, whether it was tried in vain or not tried at all.
 pub(super) fn stale(view: &View) -> Option<Problem> {
     let patience = view.patience();
     let since = failing_since(view);
@@ -107,9 +107,16 @@ pub(super) fn stale(view: &View) -> Option<Problem> {
         return too_old(None).then(|| problem(found.reason, &found.message, None));
     }
     let lines = lines(view);
-    let (name, failure) = lines.iter().filter(|it| too_old(it.read_at)).find_map(|it| Some((it.name, it.failure?)))?;
-    let detail = format!("{name} has not been read completely for three intervals: {}.", failure.cause);
-    Some(problem(failure.reason, &detail, actor(name, failure)))
+    let untried = lines.iter().all(|it| it.failure.is_none());
+    let is_old = |it: &&SourceLine| {
+        if untried { view.is_old(it.read_at) } else { it.failure.is_some() && too_old(it.read_at) }
+    };
+    let old = lines.iter().find(is_old)?;
+    let detail = format!("{} has not been read completely for three intervals", old.name);
+    Some(match old.failure {
+        Some(failure) => problem(failure.reason, &format!("{detail}: {}.", failure.cause), actor(old.name, failure)),
+        None => problem(Reason::SourceIncomplete, &format!("{detail}."), None),
+    })
 }
 
 /// After a restart nothing tells how old the newest complete reading is but the condition.

@@ -62,7 +62,7 @@ impl AccountStep {
 
 /// Everything that is to be written now, were there no back-off.
 pub(super) fn wanted(view: &View) -> Vec<AccountStep> {
-    if view.observed.suspended {
+    if view.observed.suspended || view.observed.policies.iter().any(|policy| policy.strange.is_some()) {
         return Vec::new();
     }
     let bindings = view.pbxs.iter().filter_map(|pbx| binding(view, pbx));

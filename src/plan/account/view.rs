@@ -53,6 +53,11 @@ impl<'a> View<'a> {
         self.now.duration_since(since).max(SignedDuration::ZERO)
     }
 
+    /// Whether a reading was made, too long ago.
+    pub(super) fn is_old(&self, read_at: Option<Timestamp>) -> bool {
+        read_at.is_some_and(|at| self.age(at) > self.patience())
+    }
+
     /// Readings older than this no longer tell how things are: three intervals.
     pub(super) fn patience(&self) -> SignedDuration {
         let interval = self.observed.spec.interval.signed();

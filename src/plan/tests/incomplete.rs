@@ -157,3 +157,20 @@ fn a_problem_that_is_solved_is_not_shown_while_a_source_is_incomplete() {
     assert_eq!(cluster.condition(READY), is("Unknown", Reason::Progressing));
     assert_eq!(cluster.condition(crate::api::conditions::STALLED), None);
 }
+
+/// kstatus: what held for another spec says nothing of this one, however long a source cannot be read.
+#[test]
+fn an_edit_during_an_outage_is_not_ready() {
+    let mut cluster = Cluster::connected(2);
+    cluster.pass();
+    let failed = cluster.snapshot.as_ref().unwrap().teams_users.failed(failure(Reason::MicrosoftUnreachable));
+    cluster.snapshot.as_mut().unwrap().teams_users = failed;
+    cluster.pass();
+    assert_eq!(cluster.condition(READY), is("True", Reason::InSync));
+    cluster.generation += 1;
+    cluster.pass();
+    assert_eq!(cluster.condition(READY), is("Unknown", Reason::Progressing));
+    assert_eq!(cluster.condition(RECONCILING), is("True", Reason::Progressing));
+    cluster.pass();
+    assert_eq!(cluster.condition(READY), is("Unknown", Reason::Progressing), "still not planned");
+}

@@ -16,5 +16,6 @@ mod refusals;
 mod resuming;
 mod running;
 mod scheduling;
+mod strange;
 mod verifying;
 mod world;

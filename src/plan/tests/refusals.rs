@@ -4,9 +4,10 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::cluster::{Cluster, is};
 use super::resuming::ready_run;
+use super::world::key;
 use crate::api::conditions::{ACTION_REQUIRED, READY, RECONCILING};
 use crate::api::{Reason, RunRefusal, RunState};
-use crate::plan::acted::{ActOutcome, Acted, Refusal, after};
+use crate::plan::acted::{ActOutcome, Acted, Refusal, StepResult, after};
 use crate::plan::observed::{Next, ReadingKind};
 
 fn refused(cluster: &mut Cluster, reason: Reason, until: Option<Timestamp>) -> Acted {
@@ -85,4 +86,18 @@ fn a_request_and_an_answer_end_the_pause() {
     cluster.settle();
     assert_eq!(cluster.run_states(), [Some(RunState::Applied)]);
     assert_eq!((cluster.run().status.refusal.clone(), cluster.puts.len()), (None, 2));
+}
+
+/// One user for whom patience is asked is no reason for a longer pause while others go through.
+#[test]
+fn an_accepted_user_begins_the_count_anew() {
+    let mut cluster = ready_run(3);
+    refused(&mut cluster, Reason::ConnectorUnreachable, None);
+    refused(&mut cluster, Reason::ConnectorUnreachable, None);
+    assert_eq!(refusal(&cluster).count, 2);
+    let mut outcome = ActOutcome::default();
+    outcome.add(vec![(key(0), StepResult::Accepted), (key(1), StepResult::NotTried)]);
+    let acted = after(&cluster.plan(), &outcome, cluster.now);
+    let refusal = acted.run.unwrap().status.refusal.unwrap();
+    assert_eq!((refusal.count, refusal.reason.as_str()), (1, "RateLimited"));
 }

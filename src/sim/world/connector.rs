@@ -38,6 +38,9 @@ pub struct Connector {
     pub links: BTreeMap<String, Link>,
     /// Number of the last change of a pair.
     pub revision: u64,
+    /// Pairs that were put, those that were there already included.
+    #[serde(default)]
+    pub puts: u64,
     /// Users that were removed and still have something in the tenant, or whose removal no push has carried yet.
     pub removed: Vec<RemovedPair>,
     /// Answers to POSTs by route and idempotency key.

@@ -41,6 +41,7 @@ impl World {
         let current = old.and_then(|pair| pair.phone_number.clone());
         let number = self.number_for(account, organization, user, put.phone_number.as_deref(), current)?;
         let connector = self.connector_mut(account)?;
+        connector.puts += 1;
         if let Some(pair) = connector.pbxs.get_mut(&organization).and_then(|pbx| pbx.users.get_mut(user)) {
             let external_id = Some(put.external_id.clone());
             if (&pair.phone_number, &pair.external_id) != (&number, &external_id) {

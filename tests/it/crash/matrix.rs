@@ -45,6 +45,7 @@ async fn a_crash_at_any_write_changes_nothing() {
     let undisturbed = Play::prepare("undisturbed", seed, Variant::Fresh).await.unwrap();
     let expected = undisturbed.to_the_end(None).await.unwrap_or_else(|error| panic!("IT_SEED={seed}: {error:#}"));
     expected.check();
+    assert!(expected.has_no_second_put(), "IT_SEED={seed}");
     assert!(expected.is_quiet(), "IT_SEED={seed}: the undisturbed play does not come to rest");
     let mut points = matrix(&recorded(&undisturbed.environment));
     drop(undisturbed);

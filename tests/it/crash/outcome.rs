@@ -42,7 +42,7 @@ impl Outcome {
         lines.world(&world);
         lines.tokens(environment, &uid, &world).await?;
         lines.add("state hash", environment.simulator().control().state_hash().await?);
-        // How users are shared out among batches is nobody's promise: what their pairs saw is counted.
+        // How users are shared out among batches is nobody's promise: the PUTs of their pairs are counted, equal ones too.
         let calls = environment.simulator().control().writes_since(0).await?;
         for call in calls.iter().filter(|call| call["route"].as_str().is_none_or(|route| !route.ends_with(":batch"))) {
             lines.count(&format!("journal {} {} {}", call["api"], call["method"], call["route"]));
@@ -59,6 +59,11 @@ impl Outcome {
     pub(super) fn differences(&self, other: &Self) -> Vec<String> {
         let missing = self.lines.difference(&other.lines).map(|line| format!("- {line}"));
         missing.chain(other.lines.difference(&self.lines).map(|line| format!("+ {line}"))).collect()
+    }
+
+    /// Whether each pair was put once, and not again.
+    pub(super) fn has_no_second_put(&self) -> bool {
+        self.lines.contains("puts of pairs = 2")
     }
 
     /// Fails unless the demo world ended as it must: two connected, everything once.
@@ -169,6 +174,7 @@ impl Lines {
         self.add("pushes", runs("Push"));
         self.add("imports", runs("Directory"));
         self.add("changes of pairs", connectors.iter().filter_map(|it| it["revision"].as_u64()).sum::<u64>());
+        self.add("puts of pairs", connectors.iter().filter_map(|it| it["puts"].as_u64()).sum::<u64>());
         let pbxs = connectors.iter().flat_map(|it| it["pbxs"].as_object().into_iter().flatten());
         self.add("pairs", pbxs.map(|(_, pbx)| pbx["users"].as_object().map_or(0, serde_json::Map::len)).sum::<usize>());
     }

@@ -33,6 +33,7 @@ pub(super) fn pbx(id: &str) -> OrganizationId {
 /// The owned parts of an [`ObservedAccount`], and the moment.
 pub(super) struct World {
     pub(super) spec: TeamsConnectorAccountSpec,
+    pub(super) generation: i64,
     pub(super) status: TeamsConnectorAccountStatus,
     pub(super) snapshot: Option<Snapshot>,
     pub(super) policies: Vec<PolicyDemand>,
@@ -48,6 +49,7 @@ impl World {
     pub(super) fn set_up() -> Self {
         Self {
             spec: spec(&[HEAD]),
+            generation: 4,
             status: TeamsConnectorAccountStatus { observed_generation: -1, ..Default::default() },
             snapshot: Some(snapshot(&[HEAD])),
             policies: vec![],
@@ -75,7 +77,7 @@ impl World {
     pub(super) fn observed(&self) -> ObservedAccount<'_> {
         ObservedAccount {
             uid: "6a5f0f5e-0000-4000-8000-00000000000a",
-            generation: 4,
+            generation: self.generation,
             spec: &self.spec,
             status: &self.status,
             suspended: self.suspended,
@@ -151,7 +153,7 @@ impl World {
     /// A policy whose run needs an import begun after this.
     pub(super) fn demand(&mut self, pbx_id: &str, needs_import_after: Option<Timestamp>) {
         let name = format!("policy-{}", self.policies.len());
-        self.policies.push(PolicyDemand { name, pbx: pbx(pbx_id), needs_import_after });
+        self.policies.push(PolicyDemand { name, pbx: pbx(pbx_id), needs_import_after, strange: None });
     }
 }
 

@@ -271,3 +271,30 @@ fn a_failed_import_shows_beside_a_directory_that_was_imported_before() {
     world.pass();
     assert_eq!(world.status, before);
 }
+
+/// Nothing was read for a long time and nothing says why: that is no health either.
+#[test]
+fn ready_is_lost_when_nothing_was_even_tried_for_three_intervals() {
+    let mut world = World::set_up();
+    world.pass();
+    world.now = minute(180);
+    world.pass();
+    assert_eq!(world.condition("Ready"), Some(("False".to_owned(), Reason::SourceIncomplete)));
+    assert_eq!(world.plan().write_gate.unwrap().reason, Reason::SourceIncomplete);
+}
+
+/// kstatus: what held for another spec says nothing of this one. A restart is no other spec.
+#[test]
+fn another_spec_is_not_ready_before_it_was_read() {
+    let mut world = World::set_up();
+    world.pass();
+    world.snapshot = None;
+    world.pass();
+    assert_eq!(world.condition("Ready").unwrap().0, "True", "a restart");
+    world.generation += 1;
+    world.pass();
+    assert_eq!(world.condition("Ready"), Some(("Unknown".to_owned(), Reason::Progressing)));
+    assert_eq!(world.condition("Reconciling").unwrap().0, "True");
+    world.pass();
+    assert_eq!(world.condition("Ready").unwrap().0, "Unknown", "still not read");
+}

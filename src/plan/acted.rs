@@ -144,8 +144,7 @@ fn user_after(user: &PlannedUser, result: &StepResult, run: &str, now: Timestamp
     let mut after = user.clone();
     let stand = match result {
         StepResult::Accepted => {
-            let change = LastChange { run: run.to_owned(), action: RunOperation::Put, at: Time(now) };
-            after.status.last_change = Some(change);
+            after.status.last_change = Some(LastChange::new(run, RunOperation::Put, now));
             Stand::new(UserState::Pending, UserStage::Verify, Reason::AwaitingPush)
         }
         StepResult::Failed { reason, .. } if is_transient(*reason) => {

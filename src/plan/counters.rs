@@ -27,9 +27,9 @@ pub(super) fn counters(reading: &Reading<'_>, users: &[PlannedUser]) -> Counters
 
 fn is_row(user: &PlannedUser) -> bool {
     match user.status.state {
-        Some(UserState::Connected | UserState::Retained) => true,
+        Some(UserState::Connected | UserState::Retained | UserState::Disabled) => true,
         Some(UserState::Pending) => matches!(user.status.stage, Some(UserStage::Apply | UserStage::Verify)),
-        Some(UserState::Blocked | UserState::Waiting) | None => false,
+        Some(UserState::Blocked | UserState::Waiting | UserState::Removing | UserState::Removed) | None => false,
     }
 }
 
@@ -38,16 +38,17 @@ pub(super) fn counts(reading: &Reading<'_>, users: &[PlannedUser]) -> UserCounts
     let mut counts = UserCounts::default();
     let mut ours = 0;
     for user in users {
-        counts.in_scope += 1;
+        ours += u32::from(user.spec.managed != Managed::None && reading.pairs.contains_key(&user.key));
         *match user.status.state {
             Some(UserState::Connected) => &mut counts.connected,
             Some(UserState::Waiting) => &mut counts.waiting,
-            Some(UserState::Retained) => &mut counts.retained,
+            Some(UserState::Retained | UserState::Disabled | UserState::Removing) => &mut counts.retained,
+            Some(UserState::Removed) => continue,
             Some(UserState::Blocked) if is_unmatched(user) => &mut counts.unmatched,
             Some(UserState::Blocked) => &mut counts.blocked,
             Some(UserState::Pending) | None => &mut counts.pending,
         } += 1;
-        ours += u32::from(user.spec.managed != Managed::None && reading.pairs.contains_key(&user.key));
+        counts.in_scope += 1;
     }
     counts.foreign = number(reading.pairs.len()).saturating_sub(ours);
     counts

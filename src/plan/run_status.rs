@@ -140,7 +140,12 @@ impl Ending {
                 Draft::no(conditions::READY, reason),
                 Draft::yes(conditions::STALLED, reason),
             ],
-            RunState::Applied | RunState::PartiallyApplied | RunState::Superseded | RunState::Running => {
+            RunState::Applied
+            | RunState::PartiallyApplied
+            | RunState::Denied
+            | RunState::Superseded
+            | RunState::AwaitingApproval
+            | RunState::Running => {
                 vec![Draft::yes(COMPLETE, reason), Draft::yes(conditions::READY, reason)]
             }
         }

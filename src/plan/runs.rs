@@ -60,8 +60,10 @@ pub(super) fn by_age(runs: &[KnownRun]) -> Vec<&KnownRun> {
 #[must_use]
 pub fn is_open(run: &KnownRun) -> bool {
     match run.status.state {
-        None | Some(RunState::Running) => true,
-        Some(RunState::Applied | RunState::PartiallyApplied | RunState::Failed | RunState::Superseded) => false,
+        None | Some(RunState::AwaitingApproval | RunState::Running) => true,
+        Some(
+            RunState::Applied | RunState::PartiallyApplied | RunState::Failed | RunState::Denied | RunState::Superseded,
+        ) => false,
     }
 }
 
@@ -135,6 +137,8 @@ pub(super) fn new_run(records: &Records<'_>, admitted: &[&Subject<'_>]) -> Optio
         policy_hash: policy_hash(observed.spec),
         actions,
         plan_hash,
+        decision: None,
+        decided_by: None,
     };
     Some((name(observed.name, &spec.plan_hash, &observed.runs), spec))
 }
@@ -144,7 +148,7 @@ fn action(subject: &Subject<'_>) -> Option<RunAction> {
         teams_user_id: Some(subject.teams?.id.to_string()),
         phone_number: Some(subject.number.ok()?.as_str().to_owned()),
     };
-    let expected = ActionExpected { in_connector: subject.pair.is_some() };
+    let expected = ActionExpected { in_connector: subject.pair.is_some(), ..ActionExpected::default() };
     Some(RunAction { user: subject.key.to_string(), op: RunOperation::Put, args, expected })
 }
 

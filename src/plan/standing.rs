@@ -154,6 +154,8 @@ fn spec(records: &Records<'_>, subject: &Subject<'_>) -> TeamsConnectorUserSpec 
         matched_by: teams_user_id.is_some().then_some(MatchedBy::Automatic),
         teams_user_id,
         managed: subject.managed,
+        leaving: None,
+        protected_by: None,
         first_seen: Time(subject.first_seen(records.now)),
         unmatched_since,
     }
@@ -194,7 +196,7 @@ fn last_change(records: &Records<'_>, subject: &Subject<'_>) -> Option<LastChang
     let ours = subject.pair.filter(|pair| subject.managed == Managed::Added && records.is_ours(pair));
     let found = ours.zip(records.newest_run(&subject.key)).map(|(pair, run)| (pair.updated_at, run));
     let newer = found.filter(|(_, run)| stored.is_none_or(|it| it.run != run.name && it.at.0 < run.spec.created_at.0));
-    let noted = newer.map(|(at, run)| LastChange { run: run.name.clone(), action: RunOperation::Put, at: Time(at) });
+    let noted = newer.map(|(at, run)| LastChange::new(&run.name, RunOperation::Put, at));
     noted.or_else(|| stored.cloned())
 }
 

@@ -10,8 +10,8 @@ use super::run_status::{Tally, Wait};
 use super::runs::MAX_ACTIONS;
 use crate::api::conditions::{self, Draft};
 use crate::api::{
-    BlockedReason, Counters, Failure, Managed, PendingAction, RunOperation, RunSummary, TeamsConnectorUserSpec,
-    TeamsConnectorUserStatus, UserCounts, UserSyncRunSpec, UserSyncRunStatus,
+    BlockedReason, Counters, Failure, Managed, PendingAction, Removals, RunOperation, RunSummary,
+    TeamsConnectorUserSpec, TeamsConnectorUserStatus, UserCounts, UserSyncRunSpec, UserSyncRunStatus,
 };
 use crate::domain::{E164, EntraObjectId, UserKey};
 
@@ -32,6 +32,8 @@ pub struct UserPlan {
     pub counts: Option<UserCounts>,
     /// Blocked users by reason, most frequent first.
     pub blocked: Vec<BlockedReason>,
+    /// What the removal guard counts.
+    pub removals: Option<Removals>,
     /// The runs that are open when the plan is carried out.
     pub runs: Vec<RunSummary>,
     /// The newest `firstSeen` of the open run's users while it has writes to do: an import must have begun no earlier.
@@ -280,10 +282,7 @@ impl fmt::Display for RunPlan {
                 writeln!(f, "run {}: create", run.name)?;
                 for action in &run.spec.actions {
                     let teams = action.args.teams_user_id.as_deref().unwrap_or("nobody");
-                    let verb = match action.op {
-                        RunOperation::Put => "put",
-                    };
-                    writeln!(f, "  {verb} {} with {teams}", action.user)?;
+                    writeln!(f, "  {} {} with {teams}", verb(action.op), action.user)?;
                 }
                 Ok(())
             }
@@ -302,6 +301,15 @@ impl fmt::Display for RunPlan {
                 writeln!(f, "run {}: close as {state}", run.name)
             }
         }
+    }
+}
+
+fn verb(op: RunOperation) -> &'static str {
+    match op {
+        RunOperation::Put => "put",
+        RunOperation::Enable => "enable",
+        RunOperation::Disable => "disable",
+        RunOperation::Delete => "delete",
     }
 }
 

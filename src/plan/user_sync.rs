@@ -64,6 +64,7 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
         obsolete: gone.map(|subject| subject.key.clone()).collect(),
         counts: Some(counters::counts(reading, &users)),
         blocked: counters::blocked(&users),
+        removals: None,
         runs: decision.open_runs(records),
         needs_import_after: decision.needs_import_after(records, &subjects),
         next: schedule::next(records, &subjects, &users, decision.next(records, reading)),

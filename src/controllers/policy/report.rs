@@ -19,6 +19,7 @@ pub(super) fn status(
         counters: plan.counters.or(before.counters),
         users: plan.counts.or(before.users),
         blocked_reasons: if plan.counts.is_some() { plan.blocked.clone() } else { before.blocked_reasons.clone() },
+        removals: plan.removals.or(before.removals),
         runs: open_runs(plan, acted),
         pending_actions: plan.pending_actions.clone(),
         last_handled_reconcile_at: plan.handled_request.clone(),

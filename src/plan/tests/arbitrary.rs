@@ -183,6 +183,8 @@ fn user() -> impl Strategy<Value = KnownUser> {
                 teams_user_id: pin.map(|index| teams_id(index).to_string()),
                 matched_by: pin.map(|_| MatchedBy::Automatic),
                 managed,
+                leaving: None,
+                protected_by: None,
                 first_seen: Time(at(first_seen)),
                 unmatched_since: None,
             },
@@ -191,11 +193,8 @@ fn user() -> impl Strategy<Value = KnownUser> {
                 stage,
                 reason: Some(reason.as_str().to_owned()),
                 registration: Some(RegistrationState::Unknown),
-                last_change: change.map(|(run, seconds)| LastChange {
-                    run: format!("hq-run-{run}"),
-                    action: RunOperation::Put,
-                    at: Time(at(seconds)),
-                }),
+                last_change: change
+                    .map(|(run, seconds)| LastChange::new(&format!("hq-run-{run}"), RunOperation::Put, at(seconds))),
                 observed_generation: 3,
                 ..TeamsConnectorUserStatus::default()
             },
@@ -211,7 +210,7 @@ fn run() -> impl Strategy<Value = KnownRun> {
             teams_user_id: Some(teams_id(teams).to_string()),
             phone_number: Some(number(user).as_str().to_owned()),
         },
-        expected: ActionExpected { in_connector },
+        expected: ActionExpected { in_connector, ..ActionExpected::default() },
     });
     let state = proptest::sample::select(vec![
         None,
@@ -240,6 +239,8 @@ fn run() -> impl Strategy<Value = KnownRun> {
                 policy_hash: if other_spec { "sha256:another".to_owned() } else { policy_hash(&Cluster::of(0).spec) },
                 plan_hash: crate::plan::runs::plan_hash(&actions),
                 actions,
+                decision: None,
+                decided_by: None,
             },
             status: UserSyncRunStatus {
                 state,

@@ -6,8 +6,8 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::world::{OURS, World, at, key, pbx};
 use crate::api::{
-    AutomaticMatching, Matching, NameRef, PbxRef, Reason, RunState, TeamsAttribute, UserState, UserSyncPolicySpec,
-    UserSyncPolicyStatus, conditions,
+    Approval, AutomaticMatching, Matching, NameRef, PbxRef, Reason, Removal, Rollout, RunState, TeamsAttribute,
+    UserState, UserSyncPolicySpec, UserSyncPolicyStatus, conditions,
 };
 use crate::domain::UserKey;
 use crate::plan::acted::{self, ActOutcome, Acted};
@@ -57,6 +57,11 @@ impl Cluster {
                 matching: Matching {
                     automatic: Some(AutomaticMatching { teams_attribute: TeamsAttribute::UserPrincipalName }),
                 },
+                protected_users: Vec::new(),
+                removal: Removal::default(),
+                approval: Approval::default(),
+                rollout: Rollout::default(),
+                history_limit: 10,
                 suspend: false,
             },
             generation: 1,
@@ -224,6 +229,7 @@ impl Cluster {
             counters: plan.counters,
             users: plan.counts,
             blocked_reasons: plan.blocked.clone(),
+            removals: plan.removals,
             runs: plan.runs.clone(),
             pending_actions: plan.pending_actions.clone(),
             last_handled_reconcile_at: plan.handled_request.clone(),

@@ -30,7 +30,7 @@ fn long_name() -> Value {
 }
 
 fn samples() -> Vec<Bad> {
-    let (account, policy, run) = ("TeamsConnectorAccount", "UserSyncPolicy", "UserSyncRun");
+    let (account, policy) = ("TeamsConnectorAccount", "UserSyncPolicy");
     let interval = "interval must be between 1m and 24h";
     vec![
         bad(account, "/metadata/name", long_name(), "the name of an account has at most 40 characters"),
@@ -75,6 +75,16 @@ fn samples() -> Vec<Bad> {
             json!("77777777-7777-4777-8777-777777777777"),
             "pbx cannot be changed: create another policy instead",
         ),
+    ]
+    .into_iter()
+    .chain(removal_samples())
+    .collect()
+}
+
+/// Rules about losing service, and about the decision of a run.
+fn removal_samples() -> Vec<Bad> {
+    let (policy, run) = ("UserSyncPolicy", "UserSyncRun");
+    vec![
         bad(
             policy,
             "/spec/removal/gracePeriod",

@@ -1,5 +1,7 @@
 //! What follows from having acted: status of the run and of its users, back-off, and when to look again.
 
+use std::collections::HashMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
@@ -10,8 +12,10 @@ use super::runs::MAX_FAILURES;
 use super::schedule;
 use super::standing::{Stand, shortened};
 use super::subjects::is_transient;
-use super::user_plan::{PlannedUser, ResumedRun, RunPlan, UserPlan, Write};
-use crate::api::{Failure, LastChange, Reason, RunFailure, RunOperation, UserStage, UserState, UserSyncRunStatus};
+use super::user_plan::{ClosedRun, NewRun, PlannedUser, ResumedRun, RunPlan, Step, UserPlan, Write};
+use crate::api::{
+    Failure, LastChange, PairValues, Reason, RunFailure, RunOperation, UserStage, UserState, UserSyncRunStatus,
+};
 use crate::domain::UserKey;
 
 /// What became of the steps of a plan.
@@ -44,8 +48,8 @@ pub enum StepResult {
 pub struct Acted {
     /// The users whose status changed by it; everything else of the plan stands.
     pub users: Vec<PlannedUser>,
-    /// The run's status, if there is one to write.
-    pub run: Option<RunReport>,
+    /// The statuses of runs to write.
+    pub runs: Vec<RunReport>,
     /// Failures in a row, for the policy's status.
     pub failure: Option<Failure>,
     /// When to look again.
@@ -66,57 +70,70 @@ pub struct RunReport {
 /// Whether the executor must send no further batch: too much of the run failed.
 #[must_use]
 pub fn must_stop(plan: &UserPlan, results: &[(UserKey, StepResult)]) -> bool {
-    match &plan.run {
-        RunPlan::Resume(run) => add(run.tally, results).is_over_limit(),
-        RunPlan::None | RunPlan::Create(_) | RunPlan::Close(_) => false,
-    }
+    let over = |run: &ResumedRun| add(run, &of_run(run, results)).is_over_limit(run.limit);
+    plan.run_plans().into_iter().any(|run| matches!(run, RunPlan::Resume(run) if over(run)))
+}
+
+/// The results of the steps of this run.
+fn of_run(run: &ResumedRun, results: &[(UserKey, StepResult)]) -> Vec<(Step, StepResult)> {
+    let steps: HashMap<&UserKey, &Step> = run.steps.iter().map(|step| (&step.user, step)).collect();
+    let step = |key: &UserKey| steps.get(key).map(|step| (*step).clone());
+    results.iter().filter_map(|(key, result)| Some((step(key)?, result.clone()))).collect()
 }
 
 /// What follows from having carried out the plan with this outcome.
 #[must_use]
 pub fn after(plan: &UserPlan, outcome: &ActOutcome, now: Timestamp) -> Acted {
-    let unchanged = |run| Acted { users: Vec::new(), run, failure: plan.failure.clone(), next: plan.next };
-    match &plan.run {
-        RunPlan::None => unchanged(None),
-        RunPlan::Create(run) => {
-            unchanged(Some(RunReport { name: run.name.clone(), status: run.status.clone(), closed: false }))
+    let mut acted = Acted { users: Vec::new(), runs: Vec::new(), failure: plan.failure.clone(), next: plan.next };
+    for run in plan.run_plans() {
+        match run {
+            RunPlan::None => {}
+            RunPlan::Create(NewRun { name, spec: _, status }) => {
+                acted.runs.push(RunReport { name: name.clone(), status: status.clone(), closed: false });
+            }
+            RunPlan::Close(ClosedRun { name, status }) => {
+                acted.runs.push(RunReport { name: name.clone(), status: status.clone(), closed: true });
+            }
+            RunPlan::Resume(run) => resumed(&mut acted, plan, run, outcome, now),
         }
-        RunPlan::Close(run) => {
-            unchanged(Some(RunReport { name: run.name.clone(), status: run.status.clone(), closed: true }))
-        }
-        RunPlan::Resume(run) => resumed(plan, run, outcome, now),
     }
+    acted
 }
 
-fn resumed(plan: &UserPlan, run: &ResumedRun, outcome: &ActOutcome, now: Timestamp) -> Acted {
-    let tally = add(run.tally, &outcome.results);
-    let touched = outcome.results.iter().any(|(_, result)| *result != StepResult::NotTried);
+fn resumed(acted: &mut Acted, plan: &UserPlan, run: &ResumedRun, outcome: &ActOutcome, now: Timestamp) {
+    let results = of_run(run, &outcome.results);
+    let tally = add(run, &results);
+    let touched = results.iter().any(|(_, result)| *result != StepResult::NotTried);
     let mut status = run.status.clone();
-    status.failures = failures(&run.status.failures, &outcome.results);
-    if touched && status.started_at.is_none() {
+    status.failures = failures(&run.status.failures, &results);
+    let began = results.iter().any(|(_, it)| matches!(it, StepResult::Accepted | StepResult::Failed { .. }));
+    if began && status.started_at.is_none() {
         status.started_at = Some(Time(now));
     }
-    let ending = tally.ending();
+    let ending = tally.ending(run.limit);
     let status = match ending {
         Some(ending) => run_status::closed(&status, tally, ending, now),
         None => run_status::running(&status, tally, run.waiting.as_ref(), now),
     };
-    let failed = ending.is_some() && tally.failed > 0;
-    let changed = |(key, result): &(UserKey, StepResult)| user_after(plan.user(key)?, result, &run.name, now);
-    let next = if touched || ending.is_some() { Next::At(now, ReadingKind::Outcome) } else { plan.next };
-    Acted {
-        users: outcome.results.iter().filter_map(changed).collect(),
-        run: Some(RunReport { name: run.name.clone(), status, closed: ending.is_some() }),
-        failure: if failed { Some(polling::failed_again(plan.failure.as_ref(), now)) } else { plan.failure.clone() },
-        next: schedule::earlier(next, plan.next),
+    let takes_away = run.steps.iter().any(Step::takes_away);
+    if ending.is_some() && tally.failed > 0 && !takes_away {
+        acted.failure = Some(polling::failed_again(plan.failure.as_ref(), now));
+    }
+    let changed =
+        |(step, result): &(Step, StepResult)| user_after(plan.user(&step.user)?, step, result, &run.name, now);
+    acted.users.extend(results.iter().filter_map(changed));
+    acted.runs.push(RunReport { name: run.name.clone(), status, closed: ending.is_some() });
+    if touched || ending.is_some() {
+        acted.next = schedule::earlier(Next::At(now, ReadingKind::Outcome), acted.next);
     }
 }
 
 /// The tally after these results. A step is among the remaining until it has one.
-fn add(before: Tally, results: &[(UserKey, StepResult)]) -> Tally {
-    let mut tally = before;
-    for (_, result) in results {
+fn add(run: &ResumedRun, results: &[(Step, StepResult)]) -> Tally {
+    let mut tally = run.tally;
+    for (step, result) in results {
         match result {
+            StepResult::Accepted if !step.is_last => continue,
             StepResult::Accepted => tally.applied += 1,
             StepResult::Skipped(_) => tally.skipped += 1,
             StepResult::Failed { .. } => tally.failed += 1,
@@ -127,26 +144,56 @@ fn add(before: Tally, results: &[(UserKey, StepResult)]) -> Tally {
     tally
 }
 
+fn accepted(step: &Step) -> Stand {
+    match step.op {
+        RunOperation::Put | RunOperation::Enable => {
+            Stand::new(UserState::Pending, UserStage::Verify, Reason::AwaitingPush)
+        }
+        RunOperation::Disable => Stand::new(UserState::Removing, UserStage::Apply, Reason::Removing),
+        RunOperation::Delete => Stand::new(UserState::Removing, UserStage::Verify, Reason::AwaitingPush),
+    }
+}
+
+/// The change with the old values (R14): those of the plan, whatever was done in between.
+fn changed(step: &Step, run: &str, now: Timestamp) -> LastChange {
+    let change = LastChange::new(run, step.op, now);
+    match step.op {
+        RunOperation::Put | RunOperation::Enable => change,
+        RunOperation::Disable => {
+            let after = PairValues { enabled: Some(false), ..step.before.clone() };
+            LastChange { before: Some(step.before.clone()), after: Some(after), ..change }
+        }
+        RunOperation::Delete => LastChange { before: Some(step.before.clone()), ..change },
+    }
+}
+
 /// The failures of the run, at most 100.
-fn failures(before: &[RunFailure], results: &[(UserKey, StepResult)]) -> Vec<RunFailure> {
-    let added = results.iter().filter_map(|(key, result)| match result {
+fn failures(before: &[RunFailure], results: &[(Step, StepResult)]) -> Vec<RunFailure> {
+    let added = results.iter().filter_map(|(step, result)| match result {
         StepResult::Failed { reason, message } => Some(RunFailure {
-            user: key.to_string(),
+            user: step.user.to_string(),
             reason: reason.as_str().to_owned(),
             message: shortened(message.clone()),
+        }),
+        // A veto holds for the whole run: what was seen once by id is not looked for until it is gone.
+        StepResult::Skipped(_) if step.takes_away() => Some(RunFailure {
+            user: step.user.to_string(),
+            reason: Reason::StillPresent.as_str().to_owned(),
+            message: Reason::StillPresent.message(),
         }),
         StepResult::Accepted | StepResult::Skipped(_) | StepResult::NotTried => None,
     });
     before.iter().cloned().chain(added).take(MAX_FAILURES).collect()
 }
 
-fn user_after(user: &PlannedUser, result: &StepResult, run: &str, now: Timestamp) -> Option<PlannedUser> {
+fn user_after(user: &PlannedUser, step: &Step, result: &StepResult, run: &str, now: Timestamp) -> Option<PlannedUser> {
     let mut after = user.clone();
     let stand = match result {
         StepResult::Accepted => {
-            after.status.last_change = Some(LastChange::new(run, RunOperation::Put, now));
-            Stand::new(UserState::Pending, UserStage::Verify, Reason::AwaitingPush)
+            after.status.last_change = Some(changed(step, run, now));
+            accepted(step)
         }
+        StepResult::Failed { .. } if step.op != RunOperation::Put => return None,
         StepResult::Failed { reason, .. } if is_transient(*reason) => {
             Stand::new(UserState::Pending, UserStage::Apply, *reason)
         }

@@ -11,17 +11,17 @@ use super::user_plan::PlannedUser;
 use crate::api::{BlockedReason, Counters, Managed, Reason, UserCounts, UserStage, UserState};
 
 /// The five counters.
-pub(super) fn counters(reading: &Reading<'_>, users: &[PlannedUser]) -> Counters {
+pub(super) fn counters(reading: &Reading<'_>, users: &[PlannedUser], to_remove: usize) -> Counters {
     let licensed = |user: &PlannedUser| reading.pairs.get(&user.key).is_some_and(|pair| pair.licensed);
     let users_to_add = number(users.iter().filter(|user| is_row(user) && !licensed(user)).count());
     let current = number(reading.pairs.values().filter(|pair| pair.licensed).count());
-    let users_to_remove = 0;
+    let users_to_remove = number(to_remove);
     Counters {
         licenses_available: licenses::available(reading.entitlement),
         licenses_total: reading.entitlement.map_or(0, |it| it.licenses_total),
         users_to_add,
         users_to_remove,
-        users_after_sync: current + users_to_add - users_to_remove,
+        users_after_sync: (current + users_to_add).saturating_sub(users_to_remove),
     }
 }
 

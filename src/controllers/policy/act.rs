@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
 
-use crate::api::{Reason, TeamsConnectorAccount};
+use crate::api::{Reason, RunOperation, TeamsConnectorAccount};
 use crate::clients::connector::BATCH_LIMIT;
 use crate::clients::connector::wire::{BatchMethod, BatchOperation, BatchResult, PutUser};
 use crate::clients::error::Class;
@@ -41,7 +41,9 @@ pub(super) async fn act(
         }
     };
     let began = Instant::now();
-    for batch in plan.steps().chunks(BATCH_LIMIT) {
+    // Nothing is taken away before the last look by id is made, and it is not made here yet.
+    let steps: Vec<_> = plan.steps().into_iter().filter(|step| step.look.is_none()).collect();
+    for batch in steps.chunks(plan.batch_size.clamp(1, BATCH_LIMIT)) {
         if began.elapsed() > ACTING || acted::must_stop(plan, &outcome.results) {
             break;
         }
@@ -53,8 +55,8 @@ pub(super) async fn act(
     outcome
 }
 
-async fn send(steps: &[Step], pbx: OrganizationId, session: &Session) -> Batch {
-    let operations = steps.iter().map(operation).collect();
+async fn send(steps: &[&Step], pbx: OrganizationId, session: &Session) -> Batch {
+    let operations = steps.iter().map(|step| operation(step)).collect();
     match session.connector.batch(pbx, operations).await {
         Ok(reply) => {
             let mut results: HashMap<String, BatchResult> =
@@ -79,18 +81,18 @@ async fn send(steps: &[Step], pbx: OrganizationId, session: &Session) -> Batch {
 }
 
 fn operation(step: &Step) -> BatchOperation {
-    let body = PutUser {
+    let put = || PutUser {
         teams_user_id: step.teams_user,
         external_id: step.external_id.clone(),
         phone_number: step.number.as_ref().map(|number| number.as_str().to_owned()),
     };
-    BatchOperation {
-        id: step.user.to_string(),
-        method: BatchMethod::Put,
-        goto_user_key: step.user.clone(),
-        if_match: None,
-        body: Some(body),
-    }
+    let (method, body) = match step.op {
+        RunOperation::Put => (BatchMethod::Put, Some(put())),
+        RunOperation::Enable => (BatchMethod::Enable, None),
+        RunOperation::Disable => (BatchMethod::Disable, None),
+        RunOperation::Delete => (BatchMethod::Delete, None),
+    };
+    BatchOperation { id: step.user.to_string(), method, goto_user_key: step.user.clone(), if_match: None, body }
 }
 
 /// Every code of the contract has its reason; what is not in it is shown as it came.

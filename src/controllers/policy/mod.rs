@@ -22,7 +22,7 @@ use crate::api::{REQUESTED_AT, UserSyncPolicy};
 use crate::domain::OrganizationId;
 use crate::plan::acted::{self, ActOutcome};
 use crate::plan::observed::{Next, ReadingKind};
-use crate::plan::user_plan::{RunPlan, UserPlan};
+use crate::plan::user_plan::UserPlan;
 use crate::plan::user_sync::user_sync;
 use crate::runtime::lanes::Lane;
 use objects::Objects;
@@ -105,11 +105,11 @@ async fn pass(policy: &Arc<UserSyncPolicy>, ctx: &Arc<Context>) -> Result<Passed
 }
 
 async fn act(plan: &UserPlan, observed: &Observed, ctx: &Context) -> ActOutcome {
-    let (RunPlan::Resume(run), Some(account)) = (&plan.run, &observed.account) else { return ActOutcome::default() };
+    let Some(account) = &observed.account else { return ActOutcome::default() };
     let Ok(pbx) = OrganizationId::from_str(&observed.policy.spec.pbx.organization_id) else {
         return ActOutcome::default();
     };
-    if run.steps.is_empty() {
+    if plan.steps().is_empty() {
         return ActOutcome::default();
     }
     let outcome = act::act(plan, pbx, account, ctx).await;

@@ -326,7 +326,8 @@ fn action(subject: &Subject<'_>, op: RunOperation) -> Option<RunAction> {
     Some(RunAction { user: subject.key.to_string(), op, args: ActionArgs::default(), expected })
 }
 
-fn before(action: &RunAction) -> PairValues {
+/// What the connector had when the run was planned.
+pub(super) fn before(action: &RunAction) -> PairValues {
     let ActionExpected { in_connector: _, enabled, teams_user_id, phone_number } = action.expected.clone();
     PairValues { teams_user_id, phone_number, enabled }
 }

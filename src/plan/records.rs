@@ -112,11 +112,10 @@ impl<'a> Records<'a> {
         self.denied.contains(user.as_str()) && !self.requested
     }
 
-    /// The number that the user had when the run began that takes service away.
-    pub(super) fn old_number(&self, user: &UserKey, known: &KnownUser) -> Option<&'a str> {
+    /// The run that takes service away from the user, and its action: the old values are in it.
+    pub(super) fn removal(&self, user: &UserKey, known: &KnownUser) -> Option<(&'a KnownRun, &'a RunAction)> {
         let run = self.disconnects.iter().find(|run| Some(run.name.as_str()) == known.spec.leaving.as_deref())?;
-        let action = run.spec.actions.iter().find(|action| action.user == user.as_str())?;
-        action.expected.phone_number.as_deref()
+        Some((run, run.spec.actions.iter().find(|action| action.user == user.as_str())?))
     }
 
     /// Users of the denied runs of a type.

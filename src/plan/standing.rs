@@ -6,7 +6,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::candidates;
-use super::disconnect::Role;
+use super::disconnect::{self, Role};
 use super::observed::KnownUser;
 use super::reading::Reading;
 use super::records::Records;
@@ -241,11 +241,23 @@ fn facts(reading: &Reading<'_>, subject: &Subject<'_>, stand: &Stand) -> TeamsCo
 /// As stored; found again by the connector's own time when the process ended between the write and the note of it.
 fn last_change(records: &Records<'_>, subject: &Subject<'_>) -> Option<LastChange> {
     let stored = subject.last_change();
+    if let Some(removed) = removed(records, subject) {
+        return Some(removed);
+    }
     let ours = subject.pair.filter(|pair| subject.managed == Managed::Added && records.is_ours(pair));
     let found = ours.zip(records.newest_run(&subject.key)).map(|(pair, run)| (pair.updated_at, run));
     let newer = found.filter(|(_, run)| stored.is_none_or(|it| it.run != run.name && it.at.0 < run.spec.created_at.0));
     let noted = newer.map(|(at, run)| LastChange::new(&run.name, RunOperation::Put, at));
     noted.or_else(|| stored.cloned())
+}
+
+/// A removal that was not noted: the process ended before, or the status was lost. The run has the old values (R14).
+fn removed(records: &Records<'_>, subject: &Subject<'_>) -> Option<LastChange> {
+    let is_out = matches!(subject.finding, Finding::Leaving | Finding::Removed);
+    let noted = subject.last_change().is_some_and(|change| change.action == RunOperation::Delete);
+    let (run, action) = records.removal(&subject.key, subject.known.filter(|_| is_out && !noted)?)?;
+    let change = LastChange::new(&run.name, RunOperation::Delete, records.now);
+    Some(LastChange { before: Some(disconnect::before(action)), ..change })
 }
 
 /// At most as many characters as a user object may have.

@@ -222,7 +222,7 @@ impl<'a> Judge<'_, 'a> {
         let pushed = self.records.activity.is_some_and(|activity| {
             activity.push_changes_since.is_none_or(|since| removed_at.is_some_and(|removed_at| since > removed_at))
         });
-        let old = self.records.old_number(&subject.key, known);
+        let old = self.records.removal(&subject.key, known).and_then(|(_, it)| it.expected.phone_number.as_deref());
         let voice = records::pin(known).and_then(|id| self.reading.voice.get(&id));
         let holds = match (voice.and_then(|voice| voice.number.as_ref()), old) {
             (Some(now), Some(old)) => now.as_str() == old,
@@ -235,10 +235,9 @@ impl<'a> Judge<'_, 'a> {
     /// Whether the user was removed not so long ago that the old values may go.
     fn is_kept_in_memory(&self, subject: &Subject<'a>) -> bool {
         let Some(known) = subject.known else { return false };
-        let at = || known.status.last_change.as_ref().filter(|it| it.action == RunOperation::Delete).map(|it| it.at.0);
-        let is_past = known.status.state == Some(UserState::Removed);
-        let young = at().is_some_and(|at| self.records.now.duration_since(at) < REMOVED_ARE_KEPT);
-        if is_past { young } else { is_leaving(subject) }
+        let removed = known.status.last_change.as_ref().filter(|it| it.action == RunOperation::Delete);
+        let young = removed.is_some_and(|it| self.records.now.duration_since(it.at.0) < REMOVED_ARE_KEPT);
+        is_leaving(subject) || young
     }
 
     /// In the PBX.

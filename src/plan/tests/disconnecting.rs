@@ -511,3 +511,26 @@ fn under_all_a_connect_waits_and_a_denied_user_is_not_asked_for_again() {
     cluster.settle();
     assert_eq!((cluster.run_states(), cluster.reason(0)), (vec![Some(RunState::Denied)], Some(Reason::Denied)));
 }
+
+/// T1, R13, R14: a crash at every write of a removal ends as without it, in order, and the old values are kept.
+#[test]
+fn a_crash_at_any_write_of_a_removal_ends_the_same() {
+    let mut start = removing(4, RemovalAction::Remove);
+    leaves(&mut start, 0);
+    let mut calm = start.clone();
+    calm.settle();
+    for budget in 0..calm.writes - start.writes {
+        let mut crashed = start.clone();
+        crashed.budget = Some(budget);
+        assert!(crashed.try_settle().is_err());
+        crashed.restart();
+        crashed.read();
+        crashed.settle();
+        assert_eq!(crashed.world.pairs, calm.world.pairs, "{budget}");
+        assert_eq!(crashed.user(0).spec, calm.user(0).spec, "{budget}");
+        assert_eq!(crashed.state(0), Some(UserState::Removed), "{budget}");
+        let before = |cluster: &Cluster| cluster.user(0).status.last_change.clone().unwrap().before;
+        assert_eq!(before(&crashed), before(&calm), "{budget}");
+        assert_eq!(disconnects(&crashed).len(), 1, "{budget}");
+    }
+}

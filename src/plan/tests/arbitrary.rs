@@ -206,14 +206,14 @@ fn user() -> impl Strategy<Value = KnownUser> {
     )
 }
 
-fn run() -> impl Strategy<Value = KnownRun> {
+fn action() -> impl Strategy<Value = RunAction> {
     let op = proptest::sample::select(vec![
         RunOperation::Put,
         RunOperation::Enable,
         RunOperation::Disable,
         RunOperation::Delete,
     ]);
-    let action = (0_usize..9, 0_usize..9, any::<bool>(), op).prop_map(|(user, teams, in_connector, op)| RunAction {
+    (0_usize..9, 0_usize..9, any::<bool>(), op).prop_map(|(user, teams, in_connector, op)| RunAction {
         user: key(user).to_string(),
         op,
         args: ActionArgs {
@@ -226,7 +226,10 @@ fn run() -> impl Strategy<Value = KnownRun> {
             teams_user_id: Some(teams_id(teams).to_string()),
             phone_number: Some(number(user).as_str().to_owned()),
         },
-    });
+    })
+}
+
+fn run() -> impl Strategy<Value = KnownRun> {
     let state = proptest::sample::select(vec![
         None,
         Some(RunState::Running),
@@ -245,7 +248,7 @@ fn run() -> impl Strategy<Value = KnownRun> {
         Some(crate::api::Decision::Deny),
     ]);
     let kind = (any::<bool>(), decision);
-    let shape = (vec(action, 1..6), state, failures, 0_u32..4, any::<bool>(), -99_i64..5, kind);
+    let shape = (vec(action(), 1..6), state, failures, 0_u32..4, any::<bool>(), -99_i64..5, kind);
     shape.prop_map(|(mut actions, state, failures, failed, other_spec, created_at, (connect, decision))| {
         let mut seen = BTreeSet::new();
         actions.retain(|action| seen.insert(action.user.clone()));

@@ -189,7 +189,9 @@ proptest! {
         remove in any::<bool>(),
     ) {
         let mut world = world;
-        gone.iter().for_each(|index| world.remove_person(*index));
+        for index in gone {
+            world.remove_person(index);
+        }
         let mut cluster = stored.on(world);
         cluster.spec.removal.action = if remove { RemovalAction::Remove } else { RemovalAction::Disable };
         cluster.spec.removal.grace_period = crate::api::Period::minutes(10);

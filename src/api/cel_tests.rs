@@ -21,8 +21,8 @@ fn bad(kind: &'static str, pointer: &'static str, value: impl Into<Option<Value>
     Bad { kind, change: (pointer, value.into()), update: false, message }
 }
 
-fn edit(kind: &'static str, pointer: &'static str, value: Value, message: &'static str) -> Bad {
-    Bad { kind, change: (pointer, Some(value)), update: true, message }
+fn edit(kind: &'static str, pointer: &'static str, value: impl Into<Option<Value>>, message: &'static str) -> Bad {
+    Bad { kind, change: (pointer, value.into()), update: true, message }
 }
 
 fn long_name() -> Value {
@@ -30,7 +30,7 @@ fn long_name() -> Value {
 }
 
 fn samples() -> Vec<Bad> {
-    let (account, policy, run) = ("TeamsConnectorAccount", "UserSyncPolicy", "UserSyncRun");
+    let (account, policy) = ("TeamsConnectorAccount", "UserSyncPolicy");
     let interval = "interval must be between 1m and 24h";
     vec![
         bad(account, "/metadata/name", long_name(), "the name of an account has at most 40 characters"),
@@ -75,7 +75,51 @@ fn samples() -> Vec<Bad> {
             json!("77777777-7777-4777-8777-777777777777"),
             "pbx cannot be changed: create another policy instead",
         ),
-        edit(run, "/spec/actions/0/user", json!("7"), "a run is frozen: its spec cannot be changed"),
+    ]
+    .into_iter()
+    .chain(removal_samples())
+    .collect()
+}
+
+/// Rules about losing service, and about the decision of a run.
+fn removal_samples() -> Vec<Bad> {
+    let (policy, run) = ("UserSyncPolicy", "UserSyncRun");
+    vec![
+        bad(
+            policy,
+            "/spec/removal/gracePeriod",
+            json!("720h1s"),
+            "removal.gracePeriod is at most 720h: use action Retain to keep people for longer",
+        ),
+        bad(
+            policy,
+            "/spec/removal/guard/alwaysAllow",
+            json!(51),
+            "guard.alwaysAllow cannot be above guard.maxCount: lower alwaysAllow or raise maxCount",
+        ),
+        bad(policy, "/spec/removal/guard/window", json!("59m"), "guard.window must be between 1h and 168h"),
+        bad(policy, "/spec/removal/guard/window", json!("168h1s"), "guard.window must be between 1h and 168h"),
+        edit(run, "/spec/actions/0/user", json!("7"), "a run is frozen: only decision and decidedBy can be set"),
+        edit(
+            run,
+            "/spec/createdAt",
+            json!("2026-03-01T08:00:01Z"),
+            "a run is frozen: only decision and decidedBy can be set",
+        ),
+        edit(
+            run,
+            "/spec/decision",
+            json!("Deny"),
+            "decision is set once: to decide otherwise, edit the policy or delete the run, and a new run follows",
+        ),
+        edit(
+            run,
+            "/spec/decidedBy",
+            json!("joao@contoso.example"),
+            "decidedBy is set together with decision and not changed",
+        ),
+        edit(run, "/spec/decidedBy", None, "decidedBy is set together with decision and not changed"),
+        bad(run, "/spec/decision", None, "decidedBy needs a decision: set decision to Approve or Deny"),
     ]
 }
 
@@ -98,7 +142,9 @@ fn good(kind: &str) -> Value {
         "UserSyncPolicy" => json!({
             "accountRef": {"name": "contoso"},
             "pbx": {"organizationId": "00000000-0000-4000-8000-0000000000ff"},
-            "matching": {"automatic": {"teamsAttribute": "UserPrincipalName"}}
+            "matching": {"automatic": {"teamsAttribute": "UserPrincipalName"}},
+            "protectedUsers": ["ceo@contoso.example"],
+            "removal": {"action": "Remove", "gracePeriod": "72h", "guard": {"maxPercent": 5, "maxCount": 50, "alwaysAllow": 1, "window": "48h"}}
         }),
         "UserSyncRun" => json!({
             "policyRef": {"name": "head-office"},
@@ -106,7 +152,9 @@ fn good(kind: &str) -> Value {
             "createdAt": "2026-03-01T08:00:00Z",
             "policyHash": format!("sha256:{}", "0b".repeat(32)),
             "actions": [{"user": "2000000000000000001", "op": "Put", "args": {}, "expected": {"inConnector": false}}],
-            "planHash": format!("sha256:{}", "0a".repeat(32))
+            "planHash": format!("sha256:{}", "0a".repeat(32)),
+            "decision": "Approve",
+            "decidedBy": "maria@contoso.example"
         }),
         _ => json!({
             "policyRef": {"name": "head-office"},

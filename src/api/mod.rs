@@ -10,6 +10,8 @@ mod crds;
 mod generated;
 mod period;
 pub mod reasons;
+#[expect(unreachable_pub, reason = "KubeSchema derives from a private copy of each struct")]
+mod removal;
 pub mod runbook;
 #[expect(unreachable_pub, reason = "KubeSchema derives from a private copy of each struct")]
 mod shared;
@@ -25,6 +27,7 @@ mod user_sync_run;
 pub use crds::{all_crds, crd_yaml};
 pub use period::Period;
 pub use reasons::{Actor, Reason, ReasonInfo, Shown};
+pub use removal::*;
 pub use shared::*;
 pub use teams_connector_account::*;
 pub use teams_connector_user::*;

@@ -99,6 +99,7 @@ const SUPER: Option<Actor> = Some(Actor::GoToSuperAdministrator);
 const MANAGER: Option<Actor> = Some(Actor::Manager);
 const BUYER: Option<Actor> = Some(Actor::Purchasing);
 const TEAM: Option<Actor> = Some(Actor::PlatformTeam);
+const APPROVER: Option<Actor> = Some(Actor::Approver);
 
 reasons! {
     // Account
@@ -145,6 +146,9 @@ reasons! {
     SourceIncomplete: Retry, ANYBODY, "A source could not be read completely, so nothing is concluded from it.", "Nothing: it is read again.";
     FailureLimitReached: Retry, ANYBODY, "Too many writes of the last run failed.", "See the failed users; it is tried again with growing distance.";
     ChangesPending: Waiting, ANYBODY, "Users are being connected.", "Nothing.";
+    AwaitingApproval: Human, APPROVER, "A run waits for a decision; nothing of it is carried out before.", "Look at the run's spec.actions, then set its spec.decision to Approve or Deny.";
+    RemovalGuardTripped: Human, APPROVER, "More users would lose service within the window than spec.removal.guard allows; nobody does.", "Mend the cause, or look at the run's spec.actions and set its spec.decision to Approve or Deny.";
+    ProtectedUserNotFound: Human, TEAM, "An entry of spec.protectedUsers names nobody; all removals are held.", "Correct the entry, or take it out of the list.";
     AwaitingPush: Waiting, ANYBODY, "Changes are in the connector and wait for the push to Teams.", "Nothing here: see the pending action of the account.";
     Drifted: Advice, ANYBODY, "A directory differs from what was applied.", "See the users that are not Ready.";
     InSync: Ready, ANYBODY, "Every user that can be connected is connected.", "Nothing.";
@@ -154,6 +158,7 @@ reasons! {
     Applied: Ready, ANYBODY, "Every write of the run was accepted.", "Nothing.";
     PartiallyApplied: Ready, ANYBODY, "Some writes of the run were accepted; the rest was skipped or failed.", "See the failures of the run.";
     RunFailed: Stalled, ANYBODY, "The writes of the run failed.", "See the failures of the run; a new run follows.";
+    Denied: Ready, ANYBODY, "The run was denied; nothing more of it is carried out, and it is not proposed again while it concerns the same users.", "Nothing. To change the decision, delete the run: a new one is proposed.";
     Superseded: Ready, ANYBODY, "Another plan took the place of the run.", "Nothing.";
     // User
     NoLine: Advice, SUPER, "The user has no line in the PBX.", "Assign a line to the user in GoTo, or leave it.";
@@ -182,7 +187,13 @@ reasons! {
     RegistrationExpired: Advice, SUPER, "The line is no longer registered.", "Failures are seen in the connector portal; the last resort is the account or project manager at GoTo.";
     VoiceNotEnabled: Advice, SUPER, "Enterprise voice is off in Teams.", "Press #6 Sync Now of the card GoTo Connect Teams Connector: a push sets it again.";
     Disconnected: Advice, TEAM, "Somebody disabled or deleted the user in the connector.", "Reported; corrected after the annotation requestedAt.";
-    InGracePeriod: Advice, TEAM, "The user no longer matches; nothing is taken away.", "Nothing, or remove the user in the connector.";
+    InGracePeriod: Advice, TEAM, "The user is no longer called for; nothing is taken away before the grace period ends, and never under Retain.", "Nothing, or mend the cause: see the stage.";
+    Protected: Advice, TEAM, "The user is no longer called for, but protected: nothing is taken away.", "Nothing, or take the user out of spec.protectedUsers.";
+    ApprovalPending: Advice, APPROVER, "A run about the user waits for a decision.", "Look at the run's spec.actions, then set its spec.decision.";
+    RemovalHeld: Advice, ANYBODY, "The user is no longer called for and waits for the next run that takes service away.", "Nothing: see the conditions of the policy.";
+    StillPresent: Advice, ANYBODY, "Looked up by id just before the removal, the user was still there; nothing was taken away.", "Nothing: it is read again.";
+    Removing: Waiting, ANYBODY, "Service is being taken away.", "Nothing.";
+    Removed: Advice, ANYBODY, "A run of this policy took service away; the old values are in lastChange.before.", "Nothing. Whoever is called for again is connected again.";
     Rejected: Advice, TEAM, "The connector refused the user.", "See the message.";
     Throttled: Waiting, ANYBODY, "The connector asked for patience.", "Nothing: it is tried again.";
     Connected: Ready, ANYBODY, "Number, voice and registration were read back.", "Nothing.";

@@ -66,9 +66,18 @@ pub struct TeamsConnectorUserSpec {
     /// Whether this policy may ever take service away from the user. Written before the connector is asked.
     #[serde(default)]
     pub managed: Managed,
+    /// The run that takes service away from the user: set before the first call, cleared when the number is read back as gone or
+    /// the calls are given back. Half a removal is finished or undone, never forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub leaving: Option<String>,
+    /// The entry of the policy's `protectedUsers` that was found to mean this user; while the list has it, nothing is taken away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 320))]
+    pub protected_by: Option<String>,
     /// When the pair was first seen; decides who gets the last license.
     pub first_seen: Time,
-    /// Start of the grace period.
+    /// Since when the user is no longer called for, by two complete readings: start of the grace period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmatched_since: Option<Time>,
 }
@@ -149,8 +158,14 @@ pub enum UserState {
     Blocked,
     /// No connector license is left.
     Waiting,
-    /// Connected, no longer matched; nothing is taken away.
+    /// Connected, no longer called for; nothing is taken away yet.
     Retained,
+    /// No longer called for; a run of this policy forbade the calls.
+    Disabled,
+    /// Service is being taken away.
+    Removing,
+    /// Service was taken away; kept for 30 days with the old values.
+    Removed,
 }
 
 /// Stage of the funnel.
@@ -214,4 +229,33 @@ pub struct LastChange {
     pub action: RunOperation,
     /// When it was accepted.
     pub at: Time,
+    /// What the connector had before, when service was taken away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<PairValues>,
+    /// What the connector has since, when something is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<PairValues>,
+}
+
+/// A pair, as the connector has it: enough to build it again by hand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PairValues {
+    /// Entra object id of the Microsoft user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teams_user_id: Option<String>,
+    /// Telephone number in E.164 form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone_number: Option<String>,
+    /// Whether calls are allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+}
+
+impl LastChange {
+    /// A change that took nothing away.
+    #[must_use]
+    pub fn new(run: &str, action: RunOperation, at: k8s_openapi::jiff::Timestamp) -> Self {
+        Self { run: run.to_owned(), action, at: Time(at), before: None, after: None }
+    }
 }

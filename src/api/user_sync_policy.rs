@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, NameRef, PbxRef, PendingAction};
+use super::{Approval, Failure, NameRef, PbxRef, PendingAction, Removal, Rollout};
 
 /// Which users of one PBX are to be connected, and what may be changed for that.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -44,6 +44,25 @@ pub struct UserSyncPolicySpec {
     pub pbx: PbxRef,
     /// How a GoTo user and a Microsoft user are found to be the same person.
     pub matching: Matching,
+    /// Users who never lose service through this policy: e-mail address or key in GoTo, or UPN, mail address or object id in
+    /// Microsoft. Each is resolved once and kept by id; one that names nobody is reported and holds all removals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500), inner(length(min = 1, max = 320)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub protected_users: Vec<String>,
+    /// What becomes of a connected user who is no longer called for. Absent: nothing, the user is reported.
+    #[serde(default)]
+    pub removal: Removal,
+    /// Which runs wait for a decision in their `spec.decision`. A tripped guard always waits.
+    #[serde(default)]
+    pub approval: Approval,
+    /// How fast a run goes on, and when it stops.
+    #[serde(default)]
+    pub rollout: Rollout,
+    /// So many finished runs are kept; runs that took service away at least for the guard's window.
+    #[serde(default = "default_history_limit")]
+    #[schemars(range(min = 1, max = 100))]
+    pub history_limit: u32,
     /// Stops every external write; nothing is undone.
     #[serde(default)]
     pub suspend: bool,
@@ -89,6 +108,9 @@ pub struct UserSyncPolicyStatus {
     /// Blocked users by reason, most frequent first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocked_reasons: Vec<BlockedReason>,
+    /// How many lost service within the guard's window, and how many may without an approval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removals: Option<Removals>,
     /// The open runs, at most 10.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<RunSummary>,
@@ -123,6 +145,16 @@ pub struct Counters {
     pub users_after_sync: u32,
 }
 
+/// What the removal guard counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Removals {
+    /// Users who lost service within the window through runs that nobody approved.
+    pub in_window: u32,
+    /// So many may without an approval.
+    pub allowed: u32,
+}
+
 /// Users by state; `inScope` is the sum of `connected` to `retained`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -139,7 +171,7 @@ pub struct UserCounts {
     pub waiting: u32,
     /// No Microsoft user has the address.
     pub unmatched: u32,
-    /// Connected, no longer matched, nothing is taken away.
+    /// In the connector through this policy, no longer called for: kept, disabled, or on the way out.
     pub retained: u32,
     /// In the connector, neither added nor adopted by this policy.
     pub foreign: u32,
@@ -164,4 +196,8 @@ pub struct RunSummary {
     pub kind: super::RunType,
     /// State of the run.
     pub state: super::RunState,
+}
+
+fn default_history_limit() -> u32 {
+    10
 }

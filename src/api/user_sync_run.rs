@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Counters, NameRef};
 
-/// One frozen plan, its execution and its outcome. Written by the operator.
+/// One frozen plan, its execution and its outcome. Written by the operator; people set only the decision.
 #[expect(clippy::duplicated_attributes, reason = "columns of a table have equal types")]
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
@@ -20,7 +20,7 @@ use super::{Counters, NameRef};
     shortname = "usrun",
     category = "teamsconnector",
     selectable = ".spec.policyRef.name",
-    doc = "One frozen plan of a policy, its execution and its outcome. Written by the operator.",
+    doc = "One frozen plan of a policy, its execution and its outcome. Written by the operator; people set only the decision.",
     printcolumn(
         name = "Policy",
         type_ = "string",
@@ -34,6 +34,18 @@ use super::{Counters, NameRef};
         type_ = "integer",
         json_path = ".status.counters.usersToAdd",
         description = "Users to be added, when it was planned"
+    ),
+    printcolumn(
+        name = "Remove",
+        type_ = "integer",
+        json_path = ".status.counters.usersToRemove",
+        description = "Users to be removed, when it was planned"
+    ),
+    printcolumn(
+        name = "Decision",
+        type_ = "string",
+        json_path = ".spec.decision",
+        description = "What somebody decided"
     ),
     printcolumn(
         name = "Applied",
@@ -50,7 +62,10 @@ use super::{Counters, NameRef};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self == oldSelf").message("a run is frozen: its spec cannot be changed"))]
+#[x_kube(validation = Rule::new("self.policyRef == oldSelf.policyRef && self.type == oldSelf.type && self.createdAt == oldSelf.createdAt && self.policyHash == oldSelf.policyHash && self.actions == oldSelf.actions && self.planHash == oldSelf.planHash").message("a run is frozen: only decision and decidedBy can be set"))]
+#[x_kube(validation = Rule::new("!has(oldSelf.decision) || (has(self.decision) && self.decision == oldSelf.decision)").message("decision is set once: to decide otherwise, edit the policy or delete the run, and a new run follows"))]
+#[x_kube(validation = Rule::new("!has(oldSelf.decision) || (has(self.decidedBy) == has(oldSelf.decidedBy) && (!has(self.decidedBy) || self.decidedBy == oldSelf.decidedBy))").message("decidedBy is set together with decision and not changed"))]
+#[x_kube(validation = Rule::new("!has(self.decidedBy) || has(self.decision)").message("decidedBy needs a decision: set decision to Approve or Deny"))]
 pub struct UserSyncRunSpec {
     /// The policy whose plan it is.
     pub policy_ref: NameRef,
@@ -69,6 +84,22 @@ pub struct UserSyncRunSpec {
     /// `sha256:` and the hash over the actions.
     #[schemars(length(max = 80), regex(pattern = "^sha256:[0-9a-f]{64}$"))]
     pub plan_hash: String,
+    /// What somebody decided about exactly these actions. Set once; covers no other run and raises no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
+    /// Who decided: a claim, unless an admission policy compares it with the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 320))]
+    pub decided_by: Option<String>,
+}
+
+/// A decision about a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Decision {
+    /// It may be carried out.
+    Approve,
+    /// It is not carried out, and not proposed again while it concerns the same users.
+    Deny,
 }
 
 /// Type of a run.
@@ -100,6 +131,12 @@ pub struct RunAction {
 pub enum RunOperation {
     /// Adds the pair to the connector; takes a connector license.
     Put,
+    /// Gives back the calls that a run of this policy forbade.
+    Enable,
+    /// Forbids calls; the pair and its license stay.
+    Disable,
+    /// Forbids calls, then removes the pair; frees the connector license.
+    Delete,
 }
 
 /// Values of an action.
@@ -122,11 +159,24 @@ pub struct ActionArgs {
 pub struct ActionExpected {
     /// Whether the user is in the connector.
     pub in_connector: bool,
+    /// Whether calls are allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Entra object id of the paired Microsoft user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 36))]
+    pub teams_user_id: Option<String>,
+    /// Telephone number in the connector, in E.164 form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub phone_number: Option<String>,
 }
 
 /// State of a run, for the column; the conditions are the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RunState {
+    /// Nothing of it is carried out before somebody decides.
+    AwaitingApproval,
     /// Its writes are going on.
     Running,
     /// Every write was accepted.
@@ -135,6 +185,8 @@ pub enum RunState {
     PartiallyApplied,
     /// Too many writes failed, or all.
     Failed,
+    /// Somebody denied it.
+    Denied,
     /// Another plan took its place.
     Superseded,
 }
@@ -158,6 +210,9 @@ pub struct UserSyncRunStatus {
     /// Why the connector takes no writes at all, while it takes none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<RunRefusal>,
+    /// The decision, as it was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<SeenDecision>,
     /// When the first write was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
@@ -168,6 +223,19 @@ pub struct UserSyncRunStatus {
     pub observed_generation: i64,
     /// `Complete` or `Failed` as a Job has; `Ready` for tools.
     pub conditions: Vec<Condition>,
+}
+
+/// A decision, as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SeenDecision {
+    /// What was decided.
+    pub value: Decision,
+    /// Who decided, as claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// When it was seen. A run that has not begun 72 hours later ends.
+    pub seen_at: Time,
 }
 
 /// How many actions ended how.

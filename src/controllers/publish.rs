@@ -130,13 +130,11 @@ fn is_problem(reason: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
     use super::*;
     use crate::api::{LastChange, RunOperation, TeamsConnectorUserStatus};
 
     fn status(at: &str) -> TeamsConnectorUserStatus {
-        let last_change = LastChange { run: "run".into(), action: RunOperation::Put, at: Time(at.parse().unwrap()) };
+        let last_change = LastChange::new("run", RunOperation::Put, at.parse().unwrap());
         TeamsConnectorUserStatus { last_change: Some(last_change), ..TeamsConnectorUserStatus::default() }
     }
 

@@ -1,5 +1,7 @@
 //! What follows from having acted: status of the run and of its users, back-off, and when to look again.
 
+use std::collections::HashMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
@@ -10,9 +12,10 @@ use super::runs::MAX_FAILURES;
 use super::schedule;
 use super::standing::{Stand, shortened};
 use super::subjects::is_transient;
-use super::user_plan::{PlannedUser, ResumedRun, RunPlan, UserPlan, Write};
+use super::user_plan::{ClosedRun, NewRun, PlannedUser, ResumedRun, RunPlan, Step, UserPlan, Write};
 use crate::api::{
-    Failure, LastChange, Reason, RunFailure, RunOperation, RunRefusal, UserStage, UserState, UserSyncRunStatus,
+    Failure, LastChange, PairValues, Reason, RunFailure, RunOperation, RunRefusal, UserStage, UserState,
+    UserSyncRunStatus,
 };
 use crate::domain::UserKey;
 
@@ -67,8 +70,8 @@ pub enum StepResult {
 pub struct Acted {
     /// The users whose status changed by it; everything else of the plan stands.
     pub users: Vec<PlannedUser>,
-    /// The run's status, if there is one to write.
-    pub run: Option<RunReport>,
+    /// The statuses of runs to write.
+    pub runs: Vec<RunReport>,
     /// Failures in a row, for the policy's status.
     pub failure: Option<Failure>,
     /// When to look again.
@@ -89,59 +92,78 @@ pub struct RunReport {
 /// Whether the executor must send no further batch: too much of the run failed.
 #[must_use]
 pub fn must_stop(plan: &UserPlan, results: &[(UserKey, StepResult)]) -> bool {
-    match &plan.run {
-        RunPlan::Resume(run) => add(run.tally, results).is_over_limit(),
-        RunPlan::None | RunPlan::Create(_) | RunPlan::Close(_) => false,
-    }
+    let over = |run: &ResumedRun| add(run, &of_run(run, results)).is_over_limit(run.limit);
+    plan.run_plans().into_iter().any(|run| matches!(run, RunPlan::Resume(run) if over(run)))
+}
+
+/// The results of the steps of this run.
+fn of_run(run: &ResumedRun, results: &[(UserKey, StepResult)]) -> Vec<(Step, StepResult)> {
+    let steps: HashMap<&UserKey, &Step> = run.steps.iter().map(|step| (&step.user, step)).collect();
+    let step = |key: &UserKey| steps.get(key).map(|step| (*step).clone());
+    results.iter().filter_map(|(key, result)| Some((step(key)?, result.clone()))).collect()
 }
 
 /// What follows from having carried out the plan with this outcome.
 #[must_use]
 pub fn after(plan: &UserPlan, outcome: &ActOutcome, now: Timestamp) -> Acted {
-    let unchanged = |run| Acted { users: Vec::new(), run, failure: plan.failure.clone(), next: plan.next };
-    match &plan.run {
-        RunPlan::None => unchanged(None),
-        RunPlan::Create(run) => {
-            unchanged(Some(RunReport { name: run.name.clone(), status: run.status.clone(), closed: false }))
+    let mut acted = Acted { users: Vec::new(), runs: Vec::new(), failure: plan.failure.clone(), next: plan.next };
+    for run in plan.run_plans() {
+        match run {
+            RunPlan::None => {}
+            RunPlan::Create(NewRun { name, spec: _, status }) => {
+                acted.runs.push(RunReport { name: name.clone(), status: status.clone(), closed: false });
+            }
+            RunPlan::Close(ClosedRun { name, status }) => {
+                acted.runs.push(RunReport { name: name.clone(), status: status.clone(), closed: true });
+            }
+            RunPlan::Resume(run) => resumed(&mut acted, plan, run, outcome, now),
         }
-        RunPlan::Close(run) => {
-            unchanged(Some(RunReport { name: run.name.clone(), status: run.status.clone(), closed: true }))
-        }
-        RunPlan::Resume(run) => resumed(plan, run, outcome, now),
     }
+    let nothing = outcome.results.iter().all(|(_, result)| *result == StepResult::NotTried);
+    if nothing && outcome.refusal.is_some() && !acted.runs.iter().any(|run| run.closed) {
+        let untils = acted.runs.iter().filter_map(|run| run.status.refusal.as_ref());
+        let until = untils.map(|refusal| refusal.next_attempt_time.0).min();
+        acted.next = until.map_or(acted.next, |until| Next::At(until, ReadingKind::Outcome));
+    }
+    acted
 }
 
-fn resumed(plan: &UserPlan, run: &ResumedRun, outcome: &ActOutcome, now: Timestamp) -> Acted {
-    let tally = add(run.tally, &outcome.results);
-    let touched = outcome.results.iter().any(|(_, result)| *result != StepResult::NotTried);
+/// Whether steps of the run were among those that could not be sent.
+fn is_refused(run: &ResumedRun, outcome: &ActOutcome) -> bool {
+    outcome.refusal.is_some() && !run.steps.is_empty()
+}
+
+fn resumed(acted: &mut Acted, plan: &UserPlan, run: &ResumedRun, outcome: &ActOutcome, now: Timestamp) {
+    let results = of_run(run, &outcome.results);
+    let tally = add(run, &results);
+    let touched = results.iter().any(|(_, result)| *result != StepResult::NotTried);
     let mut status = run.status.clone();
-    status.failures = failures(&run.status.failures, &outcome.results);
-    if touched && status.started_at.is_none() {
+    status.failures = failures(&run.status.failures, &results);
+    let began = results.iter().any(|(_, it)| matches!(it, StepResult::Accepted | StepResult::Failed { .. }));
+    if began && status.started_at.is_none() {
         status.started_at = Some(Time(now));
     }
-    if touched || outcome.refusal.is_some() {
+    if touched || is_refused(run, outcome) {
         // Whatever was accepted shows that the connector takes writes: the count begins anew.
         let before = status.refusal.as_ref().filter(|_| !touched);
         status.refusal = outcome.refusal.map(|refusal| refused_again(before, refusal, now));
     }
-    let refused = outcome.refusal.is_some().then(|| status.refusal.as_ref().map(Wait::refused)).flatten();
-    let ending = tally.ending();
+    let refused = status.refusal.as_ref().filter(|_| is_refused(run, outcome)).map(Wait::refused);
+    let ending = tally.ending(run.limit);
     let status = match ending {
         Some(ending) => run_status::closed(&status, tally, ending, now),
         None => run_status::running(&status, tally, refused.as_ref().or(run.waiting.as_ref()), now),
     };
-    let failed = ending.is_some() && tally.failed > 0;
-    let changed = |(key, result): &(UserKey, StepResult)| user_after(plan.user(key)?, result, &run.name, now);
-    let next = match &refused {
-        Some(Wait::Refused { until, .. }) if ending.is_none() => Next::At(*until, ReadingKind::Outcome),
-        _ if touched || ending.is_some() => Next::At(now, ReadingKind::Outcome),
-        _ => plan.next,
-    };
-    Acted {
-        users: outcome.results.iter().filter_map(changed).collect(),
-        run: Some(RunReport { name: run.name.clone(), status, closed: ending.is_some() }),
-        failure: if failed { Some(polling::failed_again(plan.failure.as_ref(), now)) } else { plan.failure.clone() },
-        next: if refused.is_some() { next } else { schedule::earlier(next, plan.next) },
+    let takes_away = run.steps.iter().any(Step::takes_away);
+    if ending.is_some() && tally.failed > 0 && !takes_away {
+        acted.failure = Some(polling::failed_again(plan.failure.as_ref(), now));
+    }
+    let changed =
+        |(step, result): &(Step, StepResult)| user_after(plan.user(&step.user)?, step, result, &run.name, now);
+    acted.users.extend(results.iter().filter_map(changed));
+    acted.runs.push(RunReport { name: run.name.clone(), status, closed: ending.is_some() });
+    if touched || ending.is_some() {
+        acted.next = schedule::earlier(Next::At(now, ReadingKind::Outcome), acted.next);
     }
 }
 
@@ -154,10 +176,11 @@ fn refused_again(before: Option<&RunRefusal>, refusal: Refusal, now: Timestamp) 
 }
 
 /// The tally after these results. A step is among the remaining until it has one.
-fn add(before: Tally, results: &[(UserKey, StepResult)]) -> Tally {
-    let mut tally = before;
-    for (_, result) in results {
+fn add(run: &ResumedRun, results: &[(Step, StepResult)]) -> Tally {
+    let mut tally = run.tally;
+    for (step, result) in results {
         match result {
+            StepResult::Accepted if !step.is_last => continue,
             StepResult::Accepted => tally.applied += 1,
             StepResult::Skipped(_) => tally.skipped += 1,
             StepResult::Failed { .. } => tally.failed += 1,
@@ -168,27 +191,56 @@ fn add(before: Tally, results: &[(UserKey, StepResult)]) -> Tally {
     tally
 }
 
+fn accepted(step: &Step) -> Stand {
+    match step.op {
+        RunOperation::Put | RunOperation::Enable => {
+            Stand::new(UserState::Pending, UserStage::Verify, Reason::AwaitingPush)
+        }
+        RunOperation::Disable => Stand::new(UserState::Removing, UserStage::Apply, Reason::Removing),
+        RunOperation::Delete => Stand::new(UserState::Removing, UserStage::Verify, Reason::AwaitingPush),
+    }
+}
+
+/// The change with the old values (R14): those of the plan, whatever was done in between.
+fn changed(step: &Step, run: &str, now: Timestamp) -> LastChange {
+    let change = LastChange::new(run, step.op, now);
+    match step.op {
+        RunOperation::Put | RunOperation::Enable => change,
+        RunOperation::Disable => {
+            let after = PairValues { enabled: Some(false), ..step.before.clone() };
+            LastChange { before: Some(step.before.clone()), after: Some(after), ..change }
+        }
+        RunOperation::Delete => LastChange { before: Some(step.before.clone()), ..change },
+    }
+}
+
 /// The failures of the run, at most 100.
-fn failures(before: &[RunFailure], results: &[(UserKey, StepResult)]) -> Vec<RunFailure> {
-    let added = results.iter().filter_map(|(key, result)| match result {
+fn failures(before: &[RunFailure], results: &[(Step, StepResult)]) -> Vec<RunFailure> {
+    let added = results.iter().filter_map(|(step, result)| match result {
         StepResult::Failed { reason, message } => Some(RunFailure {
-            user: key.to_string(),
+            user: step.user.to_string(),
             reason: reason.as_str().to_owned(),
             message: shortened(message.clone()),
+        }),
+        // A veto holds for the whole run: what was seen once by id is not looked for until it is gone.
+        StepResult::Skipped(_) if step.takes_away() => Some(RunFailure {
+            user: step.user.to_string(),
+            reason: Reason::StillPresent.as_str().to_owned(),
+            message: Reason::StillPresent.message(),
         }),
         StepResult::Accepted | StepResult::Skipped(_) | StepResult::NotTried => None,
     });
     before.iter().cloned().chain(added).take(MAX_FAILURES).collect()
 }
 
-fn user_after(user: &PlannedUser, result: &StepResult, run: &str, now: Timestamp) -> Option<PlannedUser> {
+fn user_after(user: &PlannedUser, step: &Step, result: &StepResult, run: &str, now: Timestamp) -> Option<PlannedUser> {
     let mut after = user.clone();
     let stand = match result {
         StepResult::Accepted => {
-            let change = LastChange { run: run.to_owned(), action: RunOperation::Put, at: Time(now) };
-            after.status.last_change = Some(change);
-            Stand::new(UserState::Pending, UserStage::Verify, Reason::AwaitingPush)
+            after.status.last_change = Some(changed(step, run, now));
+            accepted(step)
         }
+        StepResult::Failed { .. } if step.op != RunOperation::Put => return None,
         StepResult::Failed { reason, .. } if is_transient(*reason) => {
             Stand::new(UserState::Pending, UserStage::Apply, *reason)
         }

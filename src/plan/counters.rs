@@ -11,25 +11,25 @@ use super::user_plan::PlannedUser;
 use crate::api::{BlockedReason, Counters, Managed, Reason, UserCounts, UserStage, UserState};
 
 /// The five counters.
-pub(super) fn counters(reading: &Reading<'_>, users: &[PlannedUser]) -> Counters {
+pub(super) fn counters(reading: &Reading<'_>, users: &[PlannedUser], to_remove: usize) -> Counters {
     let licensed = |user: &PlannedUser| reading.pairs.get(&user.key).is_some_and(|pair| pair.licensed);
     let users_to_add = number(users.iter().filter(|user| is_row(user) && !licensed(user)).count());
     let current = number(reading.pairs.values().filter(|pair| pair.licensed).count());
-    let users_to_remove = 0;
+    let users_to_remove = number(to_remove);
     Counters {
         licenses_available: licenses::available(reading.entitlement),
         licenses_total: reading.entitlement.map_or(0, |it| it.licenses_total),
         users_to_add,
         users_to_remove,
-        users_after_sync: current + users_to_add - users_to_remove,
+        users_after_sync: (current + users_to_add).saturating_sub(users_to_remove),
     }
 }
 
 fn is_row(user: &PlannedUser) -> bool {
     match user.status.state {
-        Some(UserState::Connected | UserState::Retained) => true,
+        Some(UserState::Connected | UserState::Retained | UserState::Disabled) => true,
         Some(UserState::Pending) => matches!(user.status.stage, Some(UserStage::Apply | UserStage::Verify)),
-        Some(UserState::Blocked | UserState::Waiting) | None => false,
+        Some(UserState::Blocked | UserState::Waiting | UserState::Removing | UserState::Removed) | None => false,
     }
 }
 
@@ -38,16 +38,17 @@ pub(super) fn counts(reading: &Reading<'_>, users: &[PlannedUser]) -> UserCounts
     let mut counts = UserCounts::default();
     let mut ours = 0;
     for user in users {
-        counts.in_scope += 1;
+        ours += u32::from(user.spec.managed != Managed::None && reading.pairs.contains_key(&user.key));
         *match user.status.state {
             Some(UserState::Connected) => &mut counts.connected,
             Some(UserState::Waiting) => &mut counts.waiting,
-            Some(UserState::Retained) => &mut counts.retained,
+            Some(UserState::Retained | UserState::Disabled | UserState::Removing) => &mut counts.retained,
+            Some(UserState::Removed) => continue,
             Some(UserState::Blocked) if is_unmatched(user) => &mut counts.unmatched,
             Some(UserState::Blocked) => &mut counts.blocked,
             Some(UserState::Pending) | None => &mut counts.pending,
         } += 1;
-        ours += u32::from(user.spec.managed != Managed::None && reading.pairs.contains_key(&user.key));
+        counts.in_scope += 1;
     }
     counts.foreign = number(reading.pairs.len()).saturating_sub(ours);
     counts

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::counters::number;
 use super::observed::{KnownRun, Next, ReadingKind};
@@ -14,13 +15,19 @@ use super::runs::{self, Verdict};
 use super::snapshot::JobState;
 use super::subjects::{Finding, Subject};
 use super::user_plan::{ClosedRun, NewRun, ResumedRun, RunPlan, Step};
-use crate::api::{Counters, Managed, RunAction, RunState, RunSummary, RunType, UserSyncRunSpec, UserSyncRunStatus};
+use crate::api::{
+    Approval, Counters, Decision as Decided, Managed, RunAction, RunSummary, RunType, SeenDecision, UserSyncRunSpec,
+    UserSyncRunStatus,
+};
 use crate::domain::UserKey;
+
+/// An approved run that has not begun after so long ends: what was approved is no longer what is there.
+const APPROVAL_HOLDS: SignedDuration = SignedDuration::from_hours(72);
 
 /// What is done about runs, before the counters are known.
 pub(super) enum Decision {
     None,
-    Create(String, UserSyncRunSpec),
+    Create(String, UserSyncRunSpec, Option<Wait>),
     Resume(ResumedRun),
     Close(String, UserSyncRunStatus, Tally, Ending),
 }
@@ -49,18 +56,18 @@ impl Decider<'_, '_> {
                     .get(key)
                     .filter(|it| matches!(it.finding, Finding::Admitted(attempt) if attempt.held.is_none()))
             };
-            let candidates: Vec<_> = admitted.iter().filter_map(ready).collect();
+            let restored =
+                subjects.values().filter(|it| it.restore && records.held(&it.key).is_none_or(|_| !is_waiting(records)));
+            let candidates: Vec<_> = restored.chain(admitted.iter().filter_map(ready)).collect();
             let may = records.may_write() && !is_older_reading(self.records, self.reading);
             let new = if may { runs::new_run(records, &candidates) } else { None };
-            return new.map_or(Decision::None, |(name, spec)| Decision::Create(name, spec));
+            let waiting = (records.observed.spec.approval == Approval::All).then_some(Wait::Approval);
+            return new.map_or(Decision::None, |(name, spec)| Decision::Create(name, spec, waiting));
         };
         let verdicts = runs::verdicts(records, run, subjects);
         let tally = tally(&verdicts);
-        let status = without_done(run, &verdicts);
-        if run.spec.policy_hash != runs::policy_hash(records.observed.spec) {
-            return Decision::Close(run.name.clone(), status, tally, Ending::Superseded);
-        }
-        match tally.ending() {
+        let status = status_of(run, &verdicts, records.now);
+        match superseded(records, run).or_else(|| tally.ending(records.failure_limit())) {
             Some(ending) => Decision::Close(run.name.clone(), status, tally, ending),
             None => Decision::Resume(self.resume(run, status, verdicts, subjects)),
         }
@@ -85,21 +92,17 @@ impl Decider<'_, '_> {
         }
         let nothing = todo.is_empty();
         let steps: Vec<Step> = todo.into_iter().filter(|step| is_marked(subjects.get(&step.user), step)).collect();
-        let waiting = self.waiting(nothing, steps.is_empty());
+        let waiting = self.waiting(run, nothing, steps.is_empty());
         let steps = if waiting.is_some() { Vec::new() } else { steps };
-        ResumedRun { name: run.name.clone(), steps, waiting, skipped, tally, status }
+        let limit = self.records.failure_limit();
+        ResumedRun { name: run.name.clone(), steps, waiting, skipped, tally, status, limit }
     }
 
-    fn waiting(&self, nothing: bool, unmarked: bool) -> Option<Wait> {
-        let records = &self.records;
-        if records.observed.suspended {
-            Some(Wait::Suspended)
-        } else if let Some(gate) = &records.observed.gate {
-            Some(Wait::Gate(gate.reason))
-        } else if let Some(refused) = records.refused_until() {
-            Some(refused)
-        } else if is_older_reading(self.records, self.reading) {
-            Some(Wait::OlderReading)
+    fn waiting(&self, run: &KnownRun, nothing: bool, unmarked: bool) -> Option<Wait> {
+        if self.records.observed.spec.approval == Approval::All && run.spec.decision.is_none() {
+            Some(Wait::Approval)
+        } else if let Some(wait) = stopped(self.records, run, is_older_reading(self.records, self.reading)) {
+            Some(wait)
         } else if nothing {
             Some(Wait::Agreement)
         } else if unmarked {
@@ -129,7 +132,7 @@ impl Decision {
     /// The actions of a run that is created.
     pub(super) fn created(&self) -> &[RunAction] {
         match self {
-            Self::Create(_, spec) => &spec.actions,
+            Self::Create(_, spec, _) => &spec.actions,
             Self::None | Self::Resume(_) | Self::Close(..) => &[],
         }
     }
@@ -138,13 +141,16 @@ impl Decision {
     pub(super) fn finish(self, records: &Records<'_>, counters: Counters) -> RunPlan {
         match self {
             Self::None => RunPlan::None,
-            Self::Create(name, spec) => {
-                let status = run_status::created(counters, number(spec.actions.len()), records.now);
+            Self::Create(name, spec, waiting) => {
+                let actions = number(spec.actions.len());
+                let status = run_status::created(counters, actions, waiting.as_ref(), records.now);
                 RunPlan::Create(NewRun { name, spec, status })
             }
             Self::Resume(mut run) => {
                 // A crash before its first status: nothing was written for it yet, so these are still the counters of its plan.
-                let planned = run.status.state.is_none().then_some(counters);
+                // Of a run that takes service away it would hide that the status was lost.
+                let is_connect = records.open.is_some_and(|open| open.name == run.name);
+                let planned = (is_connect && run.status.state.is_none()).then_some(counters);
                 run.status.counters = run.status.counters.or(planned);
                 RunPlan::Resume(run)
             }
@@ -154,17 +160,36 @@ impl Decision {
         }
     }
 
-    /// The runs that are open while the plan is carried out, at most ten.
-    pub(super) fn open_runs(&self, records: &Records<'_>) -> Vec<RunSummary> {
+    /// The runs of this type that are open while the plan is carried out.
+    pub(super) fn open_runs(&self, records: &Records<'_>, kind: RunType) -> Vec<RunSummary> {
         let (closing, created) = match self {
             Self::Close(name, ..) => (Some(name), None),
-            Self::Create(name, _) => (None, Some(name.clone())),
+            Self::Create(name, ..) => (None, Some(name.clone())),
             Self::None | Self::Resume(_) => (None, None),
         };
-        let sorted = runs::by_age(&records.observed.runs);
+        let sorted = runs::by_age(&records.observed.runs, kind);
         let open = sorted.into_iter().filter(|run| runs::is_open(run) && Some(&run.name) != closing);
         let names = open.map(|run| run.name.clone()).chain(created);
-        names.take(10).map(|name| RunSummary { name, kind: RunType::Connect, state: RunState::Running }).collect()
+        let state = |name: &str| run_status::open_state(self.waiting(name));
+        names.map(|name| RunSummary { state: state(&name), name, kind }).collect()
+    }
+
+    /// Why the run of this name, if it is this plan's, sends nothing.
+    pub(super) fn waiting(&self, run: &str) -> Option<&Wait> {
+        match self {
+            Self::Create(name, _, waiting) if name == run => waiting.as_ref(),
+            Self::Resume(resumed) if resumed.name == run => resumed.waiting.as_ref(),
+            Self::None | Self::Create(..) | Self::Resume(_) | Self::Close(..) => None,
+        }
+    }
+
+    /// What the run waits for.
+    pub(super) fn wait(&self) -> Option<&Wait> {
+        match self {
+            Self::Create(_, _, waiting) => waiting.as_ref(),
+            Self::Resume(run) => run.waiting.as_ref(),
+            Self::None | Self::Close(..) => None,
+        }
     }
 
     /// When an import must have begun that knows every user of the run.
@@ -176,17 +201,17 @@ impl Decision {
         let subject = |action: &RunAction| subjects.get(&action.user.parse::<UserKey>().ok()?);
         let first_seen = |action| subject(action).map(|subject| subject.first_seen(records.now));
         match self {
-            Self::Create(_, spec) => spec.actions.iter().filter_map(first_seen).max(),
+            Self::Create(_, spec, _) => spec.actions.iter().filter_map(first_seen).max(),
             Self::Resume(_) => runs::needs_import_after(&records.observed.runs, &records.observed.users),
             Self::None | Self::Close(..) => None,
         }
     }
 
     /// When the run needs another look.
-    pub(super) fn next(&self, records: &Records<'_>, reading: &Reading<'_>) -> Next {
+    pub(super) fn next(&self, records: &Records<'_>, is_older_reading: bool) -> Next {
         let now = records.now;
         match self {
-            Self::None if is_older_reading(records, reading) => Next::At(now, ReadingKind::Outcome),
+            Self::None if is_older_reading => Next::At(now, ReadingKind::Outcome),
             Self::None => Next::Interval,
             Self::Create(..) | Self::Close(..) => Next::At(now, ReadingKind::Account),
             Self::Resume(run) => match &run.waiting {
@@ -195,7 +220,14 @@ impl Decision {
                     Next::At(polling::look_again(awaited_since(records), now), ReadingKind::Account)
                 }
                 Some(Wait::Refused { until, .. }) => Next::At(*until, ReadingKind::Outcome),
-                Some(Wait::Suspended | Wait::Gate(_) | Wait::Agreement) => Next::Interval,
+                Some(
+                    Wait::Suspended
+                    | Wait::Gate(_)
+                    | Wait::Agreement
+                    | Wait::Approval
+                    | Wait::Guard { .. }
+                    | Wait::Protection,
+                ) => Next::Interval,
             },
         }
     }
@@ -209,20 +241,55 @@ fn awaited_since(records: &Records<'_>) -> Timestamp {
 }
 
 /// Whether the reading of the connector's users began before the last write.
-fn is_older_reading(records: &Records<'_>, reading: &Reading<'_>) -> bool {
+pub(super) fn is_older_reading(records: &Records<'_>, reading: &Reading<'_>) -> bool {
     records.observed.last_write.is_some_and(|written| reading.pairs_read_at.is_none_or(|at| at < written))
 }
 
-/// The status of the run without the failures of users who went through after all.
-fn without_done(run: &KnownRun, verdicts: &[(UserKey, Verdict)]) -> UserSyncRunStatus {
+/// Why nothing may be sent for the run now, whatever it is.
+pub(super) fn stopped(records: &Records<'_>, run: &KnownRun, is_older_reading: bool) -> Option<Wait> {
+    if records.observed.suspended {
+        Some(Wait::Suspended)
+    } else if let Some(gate) = &records.observed.gate {
+        Some(Wait::Gate(gate.reason))
+    } else if let Some(refused) = records.refused_until(run) {
+        Some(refused)
+    } else {
+        is_older_reading.then_some(Wait::OlderReading)
+    }
+}
+
+/// Whether users whose write failed still wait for the next try.
+fn is_waiting(records: &Records<'_>) -> bool {
+    !records.requested && records.retry_at().is_some_and(|at| records.now < at)
+}
+
+/// How a run ends whatever became of its actions: another plan or another hash, a denial, an approval that nobody may revive (R6).
+pub(super) fn superseded(records: &Records<'_>, run: &KnownRun) -> Option<Ending> {
+    let changed = run.spec.policy_hash != runs::policy_hash(records.observed.spec);
+    let forged = run.spec.plan_hash != runs::plan_hash(&run.spec.actions);
+    let seen = run.status.decision.as_ref();
+    let late = run.status.started_at.is_none()
+        && seen.is_some_and(|seen| records.now.duration_since(seen.seen_at.0) > APPROVAL_HOLDS);
+    match run.spec.decision {
+        Some(Decided::Deny) => Some(Ending::Denied),
+        Some(Decided::Approve) if run.status.state.is_none() || late => Some(Ending::Superseded),
+        _ => (changed || forged).then_some(Ending::Superseded),
+    }
+}
+
+/// The status of the run without the failures of users who went through after all, and with the decision as it is seen.
+pub(super) fn status_of(run: &KnownRun, verdicts: &[(UserKey, Verdict)], now: Timestamp) -> UserSyncRunStatus {
     let done = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Done).map(|(key, _)| key.as_str());
     let done: HashSet<&str> = done.collect();
     let mut status = run.status.clone();
     status.failures.retain(|failure| !done.contains(failure.user.as_str()));
+    if let (Some(value), None) = (run.spec.decision, &status.decision) {
+        status.decision = Some(SeenDecision { value, by: run.spec.decided_by.clone(), seen_at: Time(now) });
+    }
     status
 }
 
-fn tally(verdicts: &[(UserKey, Verdict)]) -> Tally {
+pub(super) fn tally(verdicts: &[(UserKey, Verdict)]) -> Tally {
     let mut tally = Tally::default();
     for (_, verdict) in verdicts {
         *match verdict {

@@ -7,7 +7,7 @@ use super::records::Records;
 use super::snapshot::Entitlement;
 use super::subjects::{Attempt, Finding, Subject};
 use crate::api::{Reason, UserStage, UserState};
-use crate::domain::UserKey;
+use crate::domain::{E164, UserKey};
 
 /// Licenses that nobody uses; never below zero.
 pub(super) fn available(entitlement: Option<Entitlement>) -> u32 {
@@ -28,7 +28,8 @@ pub(super) fn admit(
     let mut admitted = Vec::new();
     for (key, attempt) in in_order(records, subjects) {
         let Some(subject) = subjects.get_mut(&key) else { continue };
-        let unique = subject.number.is_ok_and(|number| numbers.insert(number));
+        let is_free = |number: &E164| !records.is_being_freed(number.as_str(), &key);
+        let unique = subject.number.is_ok_and(|number| is_free(number) && numbers.insert(number));
         subject.finding = if !unique {
             stopped(UserStage::Preflight, Reason::NumberInUse)
         } else if left == 0 {

@@ -2,18 +2,23 @@
 
 pub mod account;
 pub mod acted;
+mod candidates;
 mod counters;
 mod decision;
+mod disconnect;
 mod funnel;
+mod guard;
 mod holding;
 mod licenses;
 mod matching;
 mod numbers;
 pub mod observed;
 mod polling;
+mod protection;
 mod readiness;
 mod reading;
 mod records;
+mod retention;
 pub mod run_status;
 pub mod runs;
 mod schedule;

@@ -13,13 +13,15 @@ use super::subjects::{Finding, Subject};
 use super::user_plan::PlannedUser;
 use crate::api::conditions::{self, Draft};
 use crate::api::reasons::Shown;
-use crate::api::{PendingAction, Reason, UserStage, UserState};
+use crate::api::{PendingAction, Reason, RunType, UserStage, UserState};
 use crate::domain::UserKey;
 
 /// Whether the account that the policy names may be used.
 pub(super) const REFERENCES_RESOLVED: &str = "ReferencesResolved";
 /// Whether every source was read completely.
 pub(super) const SOURCES_COMPLETE: &str = "SourcesComplete";
+/// Whether the removal guard holds a run; present only while true.
+pub(super) const GUARD_TRIPPED: &str = "GuardTripped";
 /// Whether every user that can be connected is connected.
 pub(super) const IN_SYNC: &str = "InSync";
 
@@ -41,12 +43,22 @@ pub(super) struct Outlook {
     pub drifted: bool,
 }
 
+/// What is outstanding about service that is to be taken away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Removing {
+    /// What a human must decide or correct first.
+    pub problem: Option<Problem>,
+    /// A run goes on.
+    pub is_going_on: bool,
+}
+
 impl Outlook {
     /// What is outstanding for these users.
     pub(super) fn of(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>, users: &[PlannedUser]) -> Self {
         let mut outlook = Self::default();
         for subject in subjects.values() {
             match &subject.finding {
+                _ if subject.restore => outlook.retrying = true,
                 Finding::Admitted(attempt) if attempt.again => outlook.retrying = true,
                 Finding::Admitted(_) => outlook.applying = true,
                 _ => {}
@@ -56,7 +68,8 @@ impl Outlook {
             outlook.add(user);
         }
         outlook.settled = was_settled(records, users);
-        let stopped = runs::by_age(&records.observed.runs).last().is_some_and(|run| runs::was_stopped(run));
+        let newest = runs::by_age(&records.observed.runs, RunType::Connect).last().copied();
+        let stopped = newest.is_some_and(|run| runs::was_stopped(run, records.failure_limit()));
         outlook.failed = stopped && subjects.values().any(|subject| records.failed_before(subject));
         outlook
     }
@@ -64,7 +77,9 @@ impl Outlook {
     fn add(&mut self, user: &PlannedUser) {
         let reason = user.status.reason.as_deref().and_then(Reason::parse);
         match (user.status.state, user.status.stage, reason) {
-            (Some(UserState::Pending), Some(UserStage::Verify), Some(Reason::AwaitingPush)) => self.verifying = true,
+            (Some(UserState::Pending | UserState::Removing), Some(UserStage::Verify), Some(Reason::AwaitingPush)) => {
+                self.verifying = true;
+            }
             (Some(UserState::Pending), Some(UserStage::Verify), _)
             | (Some(UserState::Blocked), _, Some(Reason::Disconnected)) => self.drifted = true,
             (Some(UserState::Connected), Some(stage), _) if stage != UserStage::Done => self.drifted = true,
@@ -88,14 +103,16 @@ fn was_settled(records: &Records<'_>, users: &[PlannedUser]) -> bool {
 }
 
 /// The conditions of a policy, and what humans must do.
-pub(super) fn of(records: &Records<'_>, outlook: Outlook) -> (Vec<Draft>, Vec<PendingAction>) {
+pub(super) fn of(records: &Records<'_>, outlook: Outlook, removing: &Removing) -> (Vec<Draft>, Vec<PendingAction>) {
     let stored = records.observed.status.conditions.as_slice();
     let was_ready = conditions::is_true(stored, conditions::READY) || outlook.settled;
     let mut drafts = vec![
         Draft::yes(REFERENCES_RESOLVED, Reason::Succeeded),
         Draft::yes(SOURCES_COMPLETE, Reason::Succeeded),
-        in_sync(outlook),
+        in_sync(outlook, removing),
     ];
+    let tripped = removing.problem.as_ref().filter(|problem| problem.reason == Reason::RemovalGuardTripped);
+    drafts.extend(tripped.map(|it| Draft::yes(GUARD_TRIPPED, it.reason).with_message(it.message.clone())));
     if records.observed.suspended {
         drafts.push(kept(stored, conditions::READY).unwrap_or(Draft::no(conditions::READY, Reason::Suspended)));
         drafts.push(Draft::yes(conditions::SUSPENDED, Reason::Suspended));
@@ -103,13 +120,14 @@ pub(super) fn of(records: &Records<'_>, outlook: Outlook) -> (Vec<Draft>, Vec<Pe
     }
     let refused = refused(records);
     let gate = records.observed.gate.as_ref().or(refused.as_ref()).filter(|_| outlook.applying || outlook.retrying);
-    let waiting = waiting(outlook, gate);
+    let waiting = waiting(outlook, gate, removing);
     drafts.push(ready(outlook, waiting.as_ref(), was_ready));
     drafts.extend(waiting.map(|(reason, message)| Draft::yes(conditions::RECONCILING, reason).with_message(message)));
     let human = gate.filter(|gate| gate.reason.info().shown == Shown::Human).cloned();
-    let human = human.or_else(|| push_sign_in(records, outlook));
-    let actions: Vec<_> = human.iter().filter_map(|it| pending(records, it, records.now)).collect();
-    if let Some(problem) = human {
+    let humans: Vec<Problem> =
+        human.into_iter().chain(removing.problem.clone()).chain(push_sign_in(records, outlook)).collect();
+    let actions: Vec<_> = humans.iter().filter_map(|it| pending(records, it, records.now)).collect();
+    if let Some(problem) = humans.into_iter().next() {
         drafts.push(Draft::yes(conditions::ACTION_REQUIRED, problem.reason).with_message(problem.message));
     }
     (drafts, actions)
@@ -123,19 +141,20 @@ fn refused(records: &Records<'_>) -> Option<Problem> {
     lasts.then(|| Problem { reason, message: reason.message() })
 }
 
-fn in_sync(outlook: Outlook) -> Draft {
+fn in_sync(outlook: Outlook, removing: &Removing) -> Draft {
     match outlook {
         Outlook { drifted: true, .. } => Draft::no(IN_SYNC, Reason::Drifted),
         Outlook { applying: true, .. } | Outlook { retrying: true, .. } | Outlook { failed: true, .. } => {
             Draft::no(IN_SYNC, Reason::ChangesPending)
         }
+        _ if removing.is_going_on || removing.problem.is_some() => Draft::no(IN_SYNC, Reason::ChangesPending),
         Outlook { verifying: true, .. } => Draft::no(IN_SYNC, Reason::AwaitingPush),
         _ => Draft::yes(IN_SYNC, Reason::InSync),
     }
 }
 
 /// What is waited for, if anything.
-fn waiting(outlook: Outlook, gate: Option<&Problem>) -> Option<(Reason, String)> {
+fn waiting(outlook: Outlook, gate: Option<&Problem>, removing: &Removing) -> Option<(Reason, String)> {
     let own = |reason: Reason| Some((reason, reason.message()));
     match (outlook, gate) {
         (Outlook { applying: true, .. } | Outlook { retrying: true, .. }, Some(gate)) => {
@@ -144,7 +163,11 @@ fn waiting(outlook: Outlook, gate: Option<&Problem>) -> Option<(Reason, String)>
         (Outlook { applying: true, .. }, None) => own(Reason::ChangesPending),
         (Outlook { failed: true, .. }, _) => own(Reason::FailureLimitReached),
         (Outlook { retrying: true, .. }, None) => own(Reason::ChangesPending),
+        _ if removing.is_going_on => own(Reason::ChangesPending),
         (Outlook { verifying: true, .. }, _) => own(Reason::AwaitingPush),
+        _ if removing.problem.is_some() => {
+            removing.problem.as_ref().map(|problem| (problem.reason, problem.message.clone()))
+        }
         _ => None,
     }
 }

@@ -157,6 +157,14 @@ impl<'a> Presence<'a> {
     }
 }
 
+impl Reading<'_> {
+    /// Whether somebody of the tenant has the address, as UPN or mail.
+    pub(super) fn has_address(&self, address: &Address) -> bool {
+        let mut users = self.teams.values();
+        users.any(|user| user.upn_address.as_ref() == Some(address) || user.mail_address.as_ref() == Some(address))
+    }
+}
+
 impl<'a> Reading<'a> {
     /// The reading of the PBX, or every source that is missing for it.
     pub(super) fn complete(

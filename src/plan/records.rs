@@ -1,6 +1,6 @@
 //! The policy's own objects, indexed once: pins, runs, failures, requests.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use super::run_status::Wait;
 use super::runs::{self, Held};
 use super::snapshot::{Activity, ConnectorUser};
 use super::subjects::{Finding, Subject};
-use crate::api::{Reason, RunAction};
+use crate::api::{Decision, Reason, RunAction, RunType};
 use crate::domain::{EntraObjectId, UserKey};
 
 /// The policy's own objects and what they say.
@@ -21,8 +21,12 @@ pub(super) struct Records<'a> {
     pub now: Timestamp,
     /// User objects by key.
     pub users: BTreeMap<UserKey, &'a KnownUser>,
-    /// The oldest open run.
+    /// The oldest open Connect run.
     pub open: Option<&'a KnownRun>,
+    /// The oldest open Disconnect run.
+    pub disconnect: Option<&'a KnownRun>,
+    /// All Disconnect runs, from old to new.
+    pub disconnects: Vec<&'a KnownRun>,
     /// Whether `requestedAt` asks for something new.
     pub requested: bool,
     /// Imports and pushes, as last known: what has happened does not become untrue while it cannot be read.
@@ -32,18 +36,21 @@ pub(super) struct Records<'a> {
     held: HashMap<&'a str, Held<'a>>,
     refused: HashMap<&'a str, (Reason, &'a str)>,
     pins: HashMap<EntraObjectId, UserKey>,
+    freed: HashMap<&'a str, &'a str>,
+    denied: HashSet<&'a str>,
     first: Option<Timestamp>,
 }
 
 impl<'a> Records<'a> {
     /// The objects of the policy.
     pub(super) fn new(observed: &'a ObservedPolicy<'a>, now: Timestamp) -> Self {
-        let runs = runs::by_age(&observed.runs);
+        let runs = runs::by_age(&observed.runs, RunType::Connect);
+        let disconnects = runs::by_age(&observed.runs, RunType::Disconnect);
         let open = runs.iter().copied().find(|run| runs::is_open(run));
         let entries = observed.users.iter().filter_map(|user| Some((user.spec.goto_user_key.parse().ok()?, user)));
         let users: BTreeMap<UserKey, &KnownUser> = entries.collect();
         let seen = users.values().map(|user| user.spec.first_seen.0);
-        let first = seen.chain(runs.iter().map(|run| run.spec.created_at.0)).min();
+        let first = seen.chain(observed.runs.iter().map(|run| run.spec.created_at.0)).min();
         let of_run = |run: &'a KnownRun| run.spec.actions.iter().map(move |action| (action.user.as_str(), run));
         let requested = observed.requested_at != observed.status.last_handled_reconcile_at.as_deref();
         Self {
@@ -54,6 +61,10 @@ impl<'a> Records<'a> {
             held: runs::held(&runs),
             refused: open.map(runs::refused).unwrap_or_default(),
             pins: pins(&users),
+            freed: freed(&users, &disconnects),
+            denied: denied(&runs).collect(),
+            disconnect: disconnects.iter().copied().find(|run| runs::is_open(run)),
+            disconnects,
             users,
             open,
             requested: requested && observed.requested_at.is_some(),
@@ -87,15 +98,42 @@ impl<'a> Records<'a> {
         self.refused.len() < runs::MAX_FAILURES || self.open.is_some_and(|run| run.status.started_at.is_none())
     }
 
-    /// Why the open run sends nothing before a while has passed; `requestedAt` ends it.
-    pub(super) fn refused_until(&self) -> Option<Wait> {
-        let refusal = self.open?.status.refusal.as_ref()?;
+    /// Why the run sends nothing before a while has passed; `requestedAt` ends it.
+    pub(super) fn refused_until(&self, run: &KnownRun) -> Option<Wait> {
+        let refusal = run.status.refusal.as_ref()?;
         (self.now < refusal.next_attempt_time.0 && !self.requested).then(|| Wait::refused(refusal))
     }
 
     /// Whose pin the Microsoft user is.
     pub(super) fn pinned_to(&self, id: EntraObjectId) -> Option<&UserKey> {
         self.pins.get(&id)
+    }
+
+    /// Whether somebody is being removed who had the number, and it is not read back as gone yet (R20).
+    pub(super) fn is_being_freed(&self, number: &str, user: &UserKey) -> bool {
+        self.freed.get(number).is_some_and(|key| *key != user.as_str())
+    }
+
+    /// Whether somebody denied to connect the user.
+    pub(super) fn is_denied(&self, user: &UserKey) -> bool {
+        self.denied.contains(user.as_str()) && !self.requested
+    }
+
+    /// The run that takes service away from the user, and its action: the old values are in it.
+    pub(super) fn removal(&self, user: &UserKey, known: &KnownUser) -> Option<(&'a KnownRun, &'a RunAction)> {
+        let run = self.disconnects.iter().find(|run| Some(run.name.as_str()) == known.spec.leaving.as_deref())?;
+        Some((run, run.spec.actions.iter().find(|action| action.user == user.as_str())?))
+    }
+
+    /// Users of the denied runs of a type.
+    pub(super) fn denied(&self, kind: RunType) -> impl Iterator<Item = &'a str> + '_ {
+        let runs = self.observed.runs.iter().filter(move |run| run.spec.run_type == kind);
+        denied_of(runs)
+    }
+
+    /// Above this share of failures a run stops, in percent.
+    pub(super) fn failure_limit(&self) -> u32 {
+        self.observed.spec.rollout.max_failure_percent
     }
 
     /// Whether this policy added the pair.
@@ -131,6 +169,28 @@ impl<'a> Records<'a> {
 
 fn of_action(run: &KnownRun) -> impl Iterator<Item = (&str, &RunAction)> {
     run.spec.actions.iter().map(|action| (action.user.as_str(), action))
+}
+
+fn denied<'a>(runs: &[&'a KnownRun]) -> impl Iterator<Item = &'a str> {
+    denied_of(runs.iter().copied())
+}
+
+fn denied_of<'a>(runs: impl Iterator<Item = &'a KnownRun>) -> impl Iterator<Item = &'a str> {
+    let denied = runs.filter(|run| run.spec.decision == Some(Decision::Deny));
+    denied.flat_map(|run| run.spec.actions.iter().map(|action| action.user.as_str()))
+}
+
+/// Numbers of users who are being removed, with who had them.
+fn freed<'a>(users: &BTreeMap<UserKey, &'a KnownUser>, runs: &[&'a KnownRun]) -> HashMap<&'a str, &'a str> {
+    let leaving = |action: &RunAction, run: &KnownRun| {
+        let user = action.user.parse::<UserKey>().ok().and_then(|key| users.get(&key));
+        user.is_some_and(|user| user.spec.leaving.as_deref() == Some(run.name.as_str()))
+    };
+    let of_run = |run: &'a KnownRun| {
+        let actions = run.spec.actions.iter().filter(move |action| leaving(action, run));
+        actions.filter_map(|action| Some((action.expected.phone_number.as_deref()?, action.user.as_str())))
+    };
+    runs.iter().flat_map(|run| of_run(run)).collect()
 }
 
 /// The oldest pin of a Microsoft user holds; a second one is nobody's.

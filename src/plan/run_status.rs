@@ -13,8 +13,6 @@ pub const COMPLETE: &str = "Complete";
 /// `Failed`, as a Job has it.
 pub const FAILED: &str = "Failed";
 
-/// Above this share of failures a run stops, in percent.
-const MAX_FAILURE_PERCENT: u64 = 40;
 /// The share says nothing about fewer attempts than these.
 const MIN_ATTEMPTS: u64 = 5;
 
@@ -46,6 +44,17 @@ pub enum Wait {
     Objects,
     /// Users about whom the newest reading concludes nothing.
     Agreement,
+    /// A decision, because the policy asks for one.
+    Approval,
+    /// A decision, because more would lose service than the guard allows.
+    Guard {
+        /// Users who would have lost service within the window.
+        planned: usize,
+        /// So many may.
+        allowed: usize,
+    },
+    /// An entry of `protectedUsers` names nobody.
+    Protection,
     /// The connector takes no writes for now.
     Refused {
         /// Why.
@@ -75,23 +84,25 @@ pub enum Ending {
     FailureLimit,
     /// All writes failed.
     Failed,
+    /// Somebody denied it.
+    Denied,
     /// Nothing of it is called for, or the policy's spec changed.
     Superseded,
 }
 
 impl Tally {
-    /// Whether so much failed that nothing more is sent.
+    /// Whether so much failed, by `rollout.maxFailurePercent`, that nothing more is sent.
     #[must_use]
-    pub fn is_over_limit(self) -> bool {
+    pub fn is_over_limit(self, max_failure_percent: u32) -> bool {
         let (failed, attempted) = (u64::from(self.failed), u64::from(self.failed) + u64::from(self.applied));
-        attempted >= MIN_ATTEMPTS && failed * 100 > attempted * MAX_FAILURE_PERCENT
+        attempted >= MIN_ATTEMPTS && failed * 100 > attempted * u64::from(max_failure_percent)
     }
 
     /// How the run ends, if it is at its end.
     #[must_use]
-    pub fn ending(self) -> Option<Ending> {
+    pub fn ending(self, max_failure_percent: u32) -> Option<Ending> {
         match self {
-            it if it.is_over_limit() => Some(Ending::FailureLimit),
+            it if it.is_over_limit(max_failure_percent) => Some(Ending::FailureLimit),
             Self { remaining: 1.., .. } => None,
             Self { applied: 0, failed: 1.., .. } => Some(Ending::Failed),
             Self { applied: 0, .. } => Some(Ending::Superseded),
@@ -123,6 +134,12 @@ impl fmt::Display for Wait {
             Self::Objects => f.write_str("the user objects are not stored yet"),
             Self::Agreement => f.write_str("a second complete reading for users who were not found"),
             Self::Refused { reason, .. } => write!(f, "the connector takes no writes for now ({reason})"),
+            Self::Approval => f.write_str("a decision in spec.decision"),
+            Self::Guard { planned, allowed } => write!(
+                f,
+                "a decision in spec.decision, for {planned} users would lose service within the window and {allowed} may"
+            ),
+            Self::Protection => f.write_str("an entry of spec.protectedUsers names nobody"),
         }
     }
 }
@@ -135,6 +152,7 @@ impl Ending {
             Self::Applied => RunState::Applied,
             Self::PartiallyApplied => RunState::PartiallyApplied,
             Self::FailureLimit | Self::Failed => RunState::Failed,
+            Self::Denied => RunState::Denied,
             Self::Superseded => RunState::Superseded,
         }
     }
@@ -145,6 +163,7 @@ impl Ending {
             Self::PartiallyApplied => Reason::PartiallyApplied,
             Self::FailureLimit => Reason::FailureLimitReached,
             Self::Failed => Reason::RunFailed,
+            Self::Denied => Reason::Denied,
             Self::Superseded => Reason::Superseded,
         }
     }
@@ -157,19 +176,53 @@ impl Ending {
                 Draft::no(conditions::READY, reason),
                 Draft::yes(conditions::STALLED, reason),
             ],
-            RunState::Applied | RunState::PartiallyApplied | RunState::Superseded | RunState::Running => {
+            RunState::Applied
+            | RunState::PartiallyApplied
+            | RunState::Denied
+            | RunState::Superseded
+            | RunState::AwaitingApproval
+            | RunState::Running => {
                 vec![Draft::yes(COMPLETE, reason), Draft::yes(conditions::READY, reason)]
             }
         }
     }
 }
 
+/// State of a run that is not at its end.
+pub(super) fn open_state(waiting: Option<&Wait>) -> RunState {
+    let awaits = waiting.is_some_and(|waiting| waiting.decision().is_some());
+    if awaits { RunState::AwaitingApproval } else { RunState::Running }
+}
+
+impl Wait {
+    /// The reason, if somebody must decide.
+    pub(super) fn decision(&self) -> Option<Reason> {
+        match self {
+            Self::Approval => Some(Reason::AwaitingApproval),
+            Self::Guard { .. } => Some(Reason::RemovalGuardTripped),
+            Self::Suspended
+            | Self::Gate(_)
+            | Self::OlderReading
+            | Self::Import
+            | Self::Objects
+            | Self::Agreement
+            | Self::Protection
+            | Self::Refused { .. } => None,
+        }
+    }
+}
+
+/// Generation of the spec: the decision is its only change.
+fn generation(status: &UserSyncRunStatus) -> i64 {
+    1 + i64::from(status.decision.is_some())
+}
+
 /// The first status of a run.
 #[must_use]
-pub fn created(counters: Counters, actions: u32, now: Timestamp) -> UserSyncRunStatus {
+pub fn created(counters: Counters, actions: u32, waiting: Option<&Wait>, now: Timestamp) -> UserSyncRunStatus {
     let tally = Tally { remaining: actions, ..Tally::default() };
     let before = UserSyncRunStatus { counters: Some(counters), ..UserSyncRunStatus::default() };
-    running(&before, tally, None, now)
+    running(&before, tally, waiting, now)
 }
 
 /// The status of a run that goes on.
@@ -178,15 +231,18 @@ pub fn running(before: &UserSyncRunStatus, tally: Tally, waiting: Option<&Wait>,
     // Reading back after a write is part of running: it comes and goes with every batch.
     let waiting = waiting.filter(|waiting| **waiting != Wait::OlderReading);
     let message = waiting.map_or_else(|| Reason::Running.message(), |waiting| format!("Waits: {waiting}."));
-    let drafts = vec![
-        Draft::no(conditions::READY, Reason::Running).with_message(message.clone()),
-        Draft::yes(conditions::RECONCILING, Reason::Running).with_message(message),
-    ];
+    let reason = waiting.and_then(Wait::decision).unwrap_or(Reason::Running);
+    let draft = |make: fn(&'static str, Reason) -> Draft, kind| make(kind, reason).with_message(message.clone());
+    let mut drafts = vec![draft(Draft::no, conditions::READY), draft(Draft::yes, conditions::RECONCILING)];
+    if reason != Reason::Running {
+        drafts.push(draft(Draft::yes, conditions::ACTION_REQUIRED));
+    }
+    let generation = generation(before);
     UserSyncRunStatus {
-        state: Some(RunState::Running),
+        state: Some(open_state(waiting)),
         outcome: Some(tally.outcome()),
-        observed_generation: 1,
-        conditions: conditions::merge(&before.conditions, drafts, 1, now),
+        observed_generation: generation,
+        conditions: conditions::merge(&before.conditions, drafts, generation, now),
         ..before.clone()
     }
 }
@@ -198,8 +254,8 @@ pub fn closed(before: &UserSyncRunStatus, tally: Tally, ending: Ending, now: Tim
         state: Some(ending.state()),
         outcome: Some(tally.outcome()),
         finished_at: Some(Time(now)),
-        observed_generation: 1,
-        conditions: conditions::merge(&before.conditions, ending.drafts(), 1, now),
+        observed_generation: generation(before),
+        conditions: conditions::merge(&before.conditions, ending.drafts(), generation(before), now),
         ..before.clone()
     }
 }

@@ -15,8 +15,8 @@ use super::run_status::Tally;
 use super::subjects::{Finding, Subject};
 use super::user_plan::Step;
 use crate::api::{
-    ActionArgs, ActionExpected, Managed, NameRef, Reason, RunAction, RunFailure, RunOperation, RunState, RunType,
-    UserSyncPolicySpec, UserSyncRunSpec,
+    ActionArgs, ActionExpected, Managed, NameRef, PairValues, Reason, RunAction, RunFailure, RunOperation, RunState,
+    RunType, UserSyncPolicySpec, UserSyncRunSpec,
 };
 use crate::domain::{EntraObjectId, UserKey};
 
@@ -49,9 +49,9 @@ pub(super) enum Verdict {
     Hold,
 }
 
-/// The runs from old to new.
-pub(super) fn by_age(runs: &[KnownRun]) -> Vec<&KnownRun> {
-    let mut sorted: Vec<&KnownRun> = runs.iter().filter(|run| run.spec.run_type == RunType::Connect).collect();
+/// The runs of a type from old to new.
+pub(super) fn by_age(runs: &[KnownRun], kind: RunType) -> Vec<&KnownRun> {
+    let mut sorted: Vec<&KnownRun> = runs.iter().filter(|run| run.spec.run_type == kind).collect();
     sorted.sort_by(|left, right| (left.spec.created_at.0, &left.name).cmp(&(right.spec.created_at.0, &right.name)));
     sorted
 }
@@ -60,16 +60,18 @@ pub(super) fn by_age(runs: &[KnownRun]) -> Vec<&KnownRun> {
 #[must_use]
 pub fn is_open(run: &KnownRun) -> bool {
     match run.status.state {
-        None | Some(RunState::Running) => true,
-        Some(RunState::Applied | RunState::PartiallyApplied | RunState::Failed | RunState::Superseded) => false,
+        None | Some(RunState::AwaitingApproval | RunState::Running) => true,
+        Some(
+            RunState::Applied | RunState::PartiallyApplied | RunState::Failed | RunState::Denied | RunState::Superseded,
+        ) => false,
     }
 }
 
 /// Whether so much of the run failed that the rest of it was not tried.
-pub(super) fn was_stopped(run: &KnownRun) -> bool {
+pub(super) fn was_stopped(run: &KnownRun, max_failure_percent: u32) -> bool {
     let outcome = run.status.outcome.unwrap_or_default();
     let tally = Tally { applied: outcome.applied, failed: outcome.failed, ..Tally::default() };
-    run.status.state == Some(RunState::Failed) && tally.is_over_limit()
+    run.status.state == Some(RunState::Failed) && tally.is_over_limit(max_failure_percent)
 }
 
 /// When an import must have begun so that the connector knows every user of the open run; `None`: no run is open.
@@ -77,7 +79,7 @@ pub(super) fn was_stopped(run: &KnownRun) -> bool {
 /// The account's plan asks for it too, also while a policy cannot be planned.
 #[must_use]
 pub fn needs_import_after(runs: &[KnownRun], users: &[KnownUser]) -> Option<Timestamp> {
-    let sorted = by_age(runs);
+    let sorted = by_age(runs, RunType::Connect);
     let open = sorted.iter().find(|run| is_open(run))?;
     let members: HashSet<&str> = open.spec.actions.iter().map(|action| action.user.as_str()).collect();
     let seen = users.iter().filter(|user| members.contains(user.spec.goto_user_key.as_str()));
@@ -121,7 +123,16 @@ pub(super) fn refused(run: &KnownRun) -> HashMap<&str, (Reason, &str)> {
 
 /// The spec and the name of a new run for these users; `None` without any.
 pub(super) fn new_run(records: &Records<'_>, admitted: &[&Subject<'_>]) -> Option<(String, UserSyncRunSpec)> {
-    let mut actions: Vec<RunAction> = admitted.iter().take(MAX_ACTIONS).filter_map(|user| action(user)).collect();
+    let actions = admitted.iter().take(MAX_ACTIONS).filter_map(|user| action(user)).collect();
+    frozen(records, RunType::Connect, actions)
+}
+
+/// The spec and the name of a run with these actions; `None` without any.
+pub(super) fn frozen(
+    records: &Records<'_>,
+    run_type: RunType,
+    mut actions: Vec<RunAction>,
+) -> Option<(String, UserSyncRunSpec)> {
     if actions.is_empty() {
         return None;
     }
@@ -130,21 +141,34 @@ pub(super) fn new_run(records: &Records<'_>, admitted: &[&Subject<'_>]) -> Optio
     let observed = records.observed;
     let spec = UserSyncRunSpec {
         policy_ref: NameRef { name: observed.name.to_owned() },
-        run_type: RunType::Connect,
+        run_type,
         created_at: Time(records.now),
         policy_hash: policy_hash(observed.spec),
         actions,
         plan_hash,
+        decision: None,
+        decided_by: None,
     };
     Some((name(observed.name, &spec.plan_hash, &observed.runs), spec))
 }
 
 fn action(subject: &Subject<'_>) -> Option<RunAction> {
+    if subject.restore {
+        let pair = subject.pair?;
+        let expected = ActionExpected {
+            in_connector: true,
+            enabled: Some(false),
+            teams_user_id: Some(pair.teams_user.to_string()),
+            phone_number: None,
+        };
+        let (user, args) = (subject.key.to_string(), ActionArgs::default());
+        return Some(RunAction { user, op: RunOperation::Enable, args, expected });
+    }
     let args = ActionArgs {
         teams_user_id: Some(subject.teams?.id.to_string()),
         phone_number: Some(subject.number.ok()?.as_str().to_owned()),
     };
-    let expected = ActionExpected { in_connector: subject.pair.is_some() };
+    let expected = ActionExpected { in_connector: subject.pair.is_some(), ..ActionExpected::default() };
     Some(RunAction { user: subject.key.to_string(), op: RunOperation::Put, args, expected })
 }
 
@@ -184,6 +208,9 @@ pub(super) fn verdicts(
         let verdict = match subjects.get(&key) {
             None => Verdict::Skip("the user is no longer there".to_owned()),
             Some(subject) if is_done(records, run, action, subject) => Verdict::Done,
+            Some(_) if !matches!(action.op, RunOperation::Put | RunOperation::Enable) => {
+                Verdict::Skip("not for such a run".to_owned())
+            }
             Some(_) if records.refused(&key).is_some() => Verdict::Failed,
             Some(subject) if !records.noted_all() && subject.refusal().is_some() => Verdict::Failed,
             Some(subject) => called_for(records, action, subject),
@@ -200,16 +227,26 @@ fn is_done(records: &Records<'_>, run: &KnownRun, action: &RunAction, subject: &
         pair.licensed && same(pair.teams_user) && ours
     });
     let accepted = subject.last_change().is_some_and(|change| change.run == run.name);
-    paired || (subject.pair.is_none() && accepted)
+    if action.op == RunOperation::Enable {
+        return subject.pair.is_some_and(|pair| pair.enabled);
+    }
+    action.op == RunOperation::Put && (paired || (subject.pair.is_none() && accepted))
 }
 
 /// Whether the reading calls for the action with exactly its values.
 fn called_for(records: &Records<'_>, action: &RunAction, subject: &Subject<'_>) -> Verdict {
     match &subject.finding {
         Finding::Keep => return Verdict::Hold,
+        _ if action.op == RunOperation::Enable => return restored(records, subject),
         Finding::Admitted { .. } => {}
         Finding::Stopped { reason, .. } => return Verdict::Skip(format!("no longer called for: {reason}")),
-        Finding::Wanted { .. } | Finding::Gone | Finding::Retained(_) | Finding::Unlisted | Finding::Present(_) => {
+        Finding::Wanted { .. }
+        | Finding::Gone
+        | Finding::Retained(_)
+        | Finding::Leaving
+        | Finding::Removed
+        | Finding::Unlisted
+        | Finding::Present(_) => {
             return Verdict::Skip("no longer called for".to_owned());
         }
     }
@@ -227,8 +264,29 @@ fn called_for(records: &Records<'_>, action: &RunAction, subject: &Subject<'_>) 
     }
     Verdict::Todo(Step {
         user: subject.key.clone(),
+        op: RunOperation::Put,
         teams_user: teams.id,
         number: Some(number.clone()),
         external_id: records.observed.external_id.to_owned(),
+        is_last: true,
+        look: None,
+        before: PairValues::default(),
+    })
+}
+
+/// Whether the calls are still to be given back.
+fn restored(records: &Records<'_>, subject: &Subject<'_>) -> Verdict {
+    let Some(pair) = subject.pair.filter(|_| subject.restore) else {
+        return Verdict::Skip("no longer called for".to_owned());
+    };
+    Verdict::Todo(Step {
+        user: subject.key.clone(),
+        op: RunOperation::Enable,
+        teams_user: pair.teams_user,
+        number: None,
+        external_id: records.observed.external_id.to_owned(),
+        is_last: true,
+        look: None,
+        before: PairValues::default(),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::candidates::{self, Candidacy};
 use super::observed::{Next, ReadingKind};
 use super::polling::look_again;
 use super::records::Records;
@@ -25,7 +26,9 @@ pub(super) fn next(
     }
     let verifying = users.iter().any(is_verifying);
     let push = if verifying { push(records, subjects) } else { Next::Interval };
-    [run, push, unlisted(records, subjects), retry(records, subjects)].into_iter().fold(Next::Interval, earlier)
+    [run, push, unlisted(records, subjects), retry(records, subjects), grace(records, subjects)]
+        .into_iter()
+        .fold(Next::Interval, earlier)
 }
 
 /// The earlier of two; of two at one time the one that reads more.
@@ -41,7 +44,7 @@ pub(super) fn earlier(left: Next, right: Next) -> Next {
 }
 
 fn is_verifying(user: &PlannedUser) -> bool {
-    user.status.state == Some(UserState::Pending)
+    matches!(user.status.state, Some(UserState::Pending | UserState::Removing))
         && user.status.stage == Some(UserStage::Verify)
         && user.status.reason.as_deref() == Some(Reason::AwaitingPush.as_str())
 }
@@ -53,7 +56,7 @@ fn push(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> Nex
     }
     let Some(done) = verification::newest_push(records, JobState::Done) else { return Next::Interval };
     let carried = |subject: &Subject<'_>| {
-        matches!(subject.finding, Finding::Present(_))
+        matches!(subject.finding, Finding::Present(_) | Finding::Leaving)
             && verification::carried_since(subject).is_some_and(|since| done.started_at >= since)
     };
     match done.finished_at {
@@ -62,6 +65,16 @@ fn push(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> Nex
         }
         _ => Next::Interval,
     }
+}
+
+/// The next end of a grace period.
+fn grace(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> Next {
+    let end = |subject: &Subject<'_>| match candidates::of(records, subject) {
+        Candidacy::InGrace(end) => Some(end),
+        Candidacy::Not | Candidacy::Ripe => None,
+    };
+    let earliest = subjects.values().filter_map(end).min();
+    earliest.map_or(Next::Interval, |end| Next::At(end, ReadingKind::Full))
 }
 
 fn unlisted(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> Next {

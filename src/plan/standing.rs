@@ -5,6 +5,8 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::candidates;
+use super::disconnect::{self, Role};
 use super::observed::KnownUser;
 use super::reading::Reading;
 use super::records::Records;
@@ -69,13 +71,18 @@ impl Stand {
 }
 
 /// The user's object as it should be; `None`: there should be none.
-pub(super) fn plan(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>) -> Option<PlannedUser> {
+pub(super) fn plan(
+    records: &Records<'_>,
+    reading: &Reading<'_>,
+    subject: &Subject<'_>,
+    role: Option<Role>,
+) -> Option<PlannedUser> {
     let stand = match &subject.finding {
         Finding::Gone => return None,
         Finding::Keep => return subject.known.map(|known| kept(subject, known)),
-        _ => stand(records, reading, subject),
+        _ => stand(records, reading, subject, role),
     };
-    let spec = spec(records, subject);
+    let spec = spec(records, subject, role);
     let spec_changed = subject.known.is_none_or(|known| known.spec != spec);
     let generation = subject.known.map_or(0, |known| known.generation) + i64::from(spec_changed);
     let mut status = facts(reading, subject, &stand);
@@ -96,9 +103,48 @@ pub(super) fn kept(subject: &Subject<'_>, known: &KnownUser) -> PlannedUser {
     PlannedUser { key: subject.key.clone(), spec, status, write: Write::Nothing }
 }
 
-fn stand(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>) -> Stand {
+/// No longer called for, and still in the connector.
+fn retained(records: &Records<'_>, subject: &Subject<'_>, at: UserStage, role: Option<Role>) -> Stand {
+    let keep = |reason| Stand::new(UserState::Retained, at, reason);
+    let is_half = is_leaving(subject) && subject.pair.is_some_and(|pair| !pair.enabled);
+    if subject.protected_by.is_some() {
+        return keep(Reason::Protected);
+    }
+    match role {
+        Some(Role::Executing) => Stand::new(UserState::Removing, UserStage::Apply, Reason::Removing),
+        Some(Role::Awaiting) => Stand::new(UserState::Retained, UserStage::Approval, Reason::ApprovalPending),
+        Some(Role::Denied) => Stand::new(UserState::Retained, UserStage::Approval, Reason::Denied),
+        Some(Role::Queued) => keep(Reason::RemovalHeld),
+        None if is_half && candidates::operation(records) == Some(RunOperation::Disable) && !subject.restore => {
+            Stand::new(UserState::Disabled, UserStage::Done, Reason::Removed)
+        }
+        None => keep(Reason::InGracePeriod),
+    }
+}
+
+fn is_leaving(subject: &Subject<'_>) -> bool {
+    subject.known.is_some_and(|known| known.spec.leaving.is_some())
+}
+
+/// The run that takes service away: from before its first call until nothing of it is left to do or to undo.
+fn leaving(records: &Records<'_>, subject: &Subject<'_>, role: Option<Role>) -> Option<String> {
+    let stored = subject.known.and_then(|known| known.spec.leaving.clone());
+    let half = subject.pair.is_some_and(|pair| !pair.enabled) || subject.finding == Finding::Leaving;
+    match role {
+        Some(Role::Executing) => records.disconnect.map(|run| run.name.clone()).or(stored),
+        _ if half => stored,
+        _ => None,
+    }
+}
+
+fn stand(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>, role: Option<Role>) -> Stand {
     match &subject.finding {
-        Finding::Retained(stage) => Stand::new(UserState::Retained, *stage, Reason::InGracePeriod),
+        Finding::Retained(stage) => retained(records, subject, *stage, role),
+        Finding::Leaving => Stand::new(UserState::Removing, UserStage::Verify, Reason::AwaitingPush),
+        Finding::Removed => Stand::new(UserState::Removed, UserStage::Done, Reason::Removed),
+        Finding::Stopped { .. } if subject.restore => {
+            Stand::new(UserState::Pending, UserStage::Apply, Reason::ChangesPending)
+        }
         Finding::Stopped { stage, reason, message } => {
             Stand { message: message.clone(), ..Stand::new(stopped(*stage, *reason), *stage, *reason) }
         }
@@ -138,22 +184,26 @@ fn present(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>, 
     }
 }
 
-fn spec(records: &Records<'_>, subject: &Subject<'_>) -> TeamsConnectorUserSpec {
+fn spec(records: &Records<'_>, subject: &Subject<'_>, role: Option<Role>) -> TeamsConnectorUserSpec {
     let stored = subject.known.map(|known| &known.spec);
     let stored_pin = || stored.and_then(|spec| spec.teams_user_id.clone());
     let teams_user_id = match &subject.finding {
         Finding::Retained(_) => stored_pin().or_else(|| subject.pair.map(|pair| pair.teams_user.to_string())),
-        Finding::Stopped { reason: Reason::NoLine, .. } => stored_pin(),
+        Finding::Stopped { reason: Reason::NoLine, .. } | Finding::Leaving | Finding::Removed => stored_pin(),
         _ => subject.teams.map(|teams| teams.id.to_string()),
     };
-    let unmatched_since = matches!(subject.finding, Finding::Retained(_))
-        .then(|| stored.and_then(|spec| spec.unmatched_since.clone()).unwrap_or(Time(records.now)));
+    let is_out = matches!(subject.finding, Finding::Leaving | Finding::Removed)
+        || (matches!(subject.finding, Finding::Retained(_)) && subject.gone.is_some());
+    let unmatched_since =
+        is_out.then(|| stored.and_then(|spec| spec.unmatched_since.clone()).unwrap_or(Time(records.now)));
     TeamsConnectorUserSpec {
         policy_ref: NameRef { name: records.observed.name.to_owned() },
         goto_user_key: subject.key.to_string(),
         matched_by: teams_user_id.is_some().then_some(MatchedBy::Automatic),
         teams_user_id,
         managed: subject.managed,
+        leaving: leaving(records, subject, role),
+        protected_by: subject.protected_by.clone(),
         first_seen: Time(subject.first_seen(records.now)),
         unmatched_since,
     }
@@ -162,7 +212,7 @@ fn spec(records: &Records<'_>, subject: &Subject<'_>) -> TeamsConnectorUserSpec 
 /// All but the standing. Of a user who is retained the stored facts stay where the directories no longer tell them.
 fn facts(reading: &Reading<'_>, subject: &Subject<'_>, stand: &Stand) -> TeamsConnectorUserStatus {
     let stored = subject.known.map(|known| known.status.clone()).unwrap_or_default();
-    if stand.state == UserState::Retained {
+    if matches!(stand.state, UserState::Retained | UserState::Disabled | UserState::Removing | UserState::Removed) {
         return stored;
     }
     let same = subject.known.is_some_and(|known| stand.state == UserState::Pending && stand.is_stored(known));
@@ -191,11 +241,23 @@ fn facts(reading: &Reading<'_>, subject: &Subject<'_>, stand: &Stand) -> TeamsCo
 /// As stored; found again by the connector's own time when the process ended between the write and the note of it.
 fn last_change(records: &Records<'_>, subject: &Subject<'_>) -> Option<LastChange> {
     let stored = subject.last_change();
+    if let Some(removed) = removed(records, subject) {
+        return Some(removed);
+    }
     let ours = subject.pair.filter(|pair| subject.managed == Managed::Added && records.is_ours(pair));
     let found = ours.zip(records.newest_run(&subject.key)).map(|(pair, run)| (pair.updated_at, run));
     let newer = found.filter(|(_, run)| stored.is_none_or(|it| it.run != run.name && it.at.0 < run.spec.created_at.0));
-    let noted = newer.map(|(at, run)| LastChange { run: run.name.clone(), action: RunOperation::Put, at: Time(at) });
+    let noted = newer.map(|(at, run)| LastChange::new(&run.name, RunOperation::Put, at));
     noted.or_else(|| stored.cloned())
+}
+
+/// A removal that was not noted: the process ended before, or the status was lost. The run has the old values (R14).
+fn removed(records: &Records<'_>, subject: &Subject<'_>) -> Option<LastChange> {
+    let is_out = matches!(subject.finding, Finding::Leaving | Finding::Removed);
+    let noted = subject.last_change().is_some_and(|change| change.action == RunOperation::Delete);
+    let (run, action) = records.removal(&subject.key, subject.known.filter(|_| is_out && !noted)?)?;
+    let change = LastChange::new(&run.name, RunOperation::Delete, records.now);
+    Some(LastChange { before: Some(disconnect::before(action)), ..change })
 }
 
 /// At most as many characters as a user object may have.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::funnel;
 use super::matching;
@@ -15,8 +15,11 @@ use super::reading::{Person, Place, Presence, Reading};
 use super::records::{self, Records};
 use super::snapshot::{ConnectorUser, TeamsUser};
 use crate::api::reasons::Shown;
-use crate::api::{LastChange, Managed, Reason, UserStage, UserState};
+use crate::api::{LastChange, Managed, Reason, RunOperation, UserStage, UserState};
 use crate::domain::{E164, UserKey};
+
+/// The old values of somebody who was removed are kept so long (R14).
+const REMOVED_ARE_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// A user and what the reading says.
 #[derive(Clone, Debug)]
@@ -35,8 +38,23 @@ pub(super) struct Subject<'a> {
     pub pair: Option<&'a ConnectorUser>,
     /// Whose pair it is.
     pub managed: Managed,
+    /// What is gone, if two complete readings agree that the user is no longer called for.
+    pub gone: Option<Absence>,
+    /// The entry of `protectedUsers` that means the user.
+    pub protected_by: Option<String>,
+    /// Calls that a run forbade are given back.
+    pub restore: bool,
     /// What follows.
     pub finding: Finding,
+}
+
+/// What two complete readings agree is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// The GoTo user, or every line of his in the PBX.
+    Line,
+    /// The Microsoft user.
+    TeamsUser,
 }
 
 /// What follows for a user.
@@ -48,6 +66,10 @@ pub(super) enum Finding {
     Gone,
     /// Connected by this policy, no longer called for: nothing is taken away.
     Retained(UserStage),
+    /// Removed from the connector by a run; the number is not read back as gone yet.
+    Leaving,
+    /// Removed, and the number is read back as gone.
+    Removed,
     /// The first stage that is not passed.
     Stopped {
         /// The stage.
@@ -144,6 +166,9 @@ impl<'a> Judge<'_, 'a> {
             number: Err(Reason::NumberMissing),
             pair: self.reading.pairs.get(key).copied(),
             managed: known.map_or(Managed::None, |known| known.spec.managed),
+            gone: None,
+            protected_by: None,
+            restore: false,
             finding: Finding::Keep,
         };
         subject.finding = match self.reading.presence.place(key) {
@@ -162,8 +187,10 @@ impl<'a> Judge<'_, 'a> {
         if !self.previous.is_some_and(|it| it.place(&subject.key) != Some(Place::Here)) {
             return if subject.known.is_some() { Finding::Keep } else { Finding::Gone };
         }
+        subject.gone = Some(Absence::Line);
         match self.leave(subject, UserStage::Import) {
             Some(finding) => finding,
+            None if self.is_kept_in_memory(subject) => Finding::Removed,
             None if place == Some(Place::NoLine) => no_line(),
             None => Finding::Gone,
         }
@@ -178,11 +205,39 @@ impl<'a> Judge<'_, 'a> {
             }
             return Some(Finding::Retained(stage));
         }
-        if cared_for && self.previous.is_some_and(|it| it.has_pair(&subject.key)) {
+        if cared_for && is_leaving(subject) && !self.is_freed(subject) {
+            return Some(Finding::Leaving);
+        }
+        if cared_for && !is_leaving(subject) && self.previous.is_some_and(|it| it.has_pair(&subject.key)) {
             return Some(Finding::Keep);
         }
         subject.managed = Managed::None;
         None
+    }
+
+    /// Whether the number of somebody who was removed is read back as gone, and no change waits for a push any more (R13, R19).
+    fn is_freed(&self, subject: &Subject<'a>) -> bool {
+        let Some(known) = subject.known else { return true };
+        let removed_at = known.status.last_change.as_ref().map(|change| change.at.0);
+        let pushed = self.records.activity.is_some_and(|activity| {
+            activity.push_changes_since.is_none_or(|since| removed_at.is_some_and(|removed_at| since > removed_at))
+        });
+        let old = self.records.removal(&subject.key, known).and_then(|(_, it)| it.expected.phone_number.as_deref());
+        let voice = records::pin(known).and_then(|id| self.reading.voice.get(&id));
+        let holds = match (voice.and_then(|voice| voice.number.as_ref()), old) {
+            (Some(now), Some(old)) => now.as_str() == old,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        pushed && !holds
+    }
+
+    /// Whether the user was removed not so long ago that the old values may go.
+    fn is_kept_in_memory(&self, subject: &Subject<'a>) -> bool {
+        let Some(known) = subject.known else { return false };
+        let removed = known.status.last_change.as_ref().filter(|it| it.action == RunOperation::Delete);
+        let young = removed.is_some_and(|it| self.records.now.duration_since(it.at.0) < REMOVED_ARE_KEPT);
+        is_leaving(subject) || young
     }
 
     /// In the PBX.
@@ -200,7 +255,7 @@ impl<'a> Judge<'_, 'a> {
     }
 
     /// The Microsoft user: the pin, the pair found again, or equal addresses.
-    fn teams_user(&self, subject: &Subject<'a>, person: &Person<'a>) -> Result<&'a TeamsUser, Finding> {
+    fn teams_user(&self, subject: &mut Subject<'a>, person: &Person<'a>) -> Result<&'a TeamsUser, Finding> {
         if let Some(id) = subject.known.and_then(records::pin) {
             match self.reading.teams.get(&id) {
                 Some(_) if self.records.pinned_to(id) != Some(&subject.key) => {
@@ -209,6 +264,7 @@ impl<'a> Judge<'_, 'a> {
                 Some(teams) => return Ok(teams),
                 None if self.previous.is_none_or(|it| it.has_teams_user(id)) => return Err(Finding::Keep),
                 None if subject.managed != Managed::None && subject.pair.is_some() => {
+                    subject.gone = Some(Absence::TeamsUser);
                     return Err(Finding::Retained(UserStage::Match));
                 }
                 None => {}
@@ -272,7 +328,8 @@ impl<'a> Judge<'_, 'a> {
 
     /// A user whom the connector accepted, or who was adopted, and who is not in its listing.
     fn lost(&self, subject: &Subject<'a>) -> Option<Finding> {
-        let change = subject.last_change();
+        // A change that took service away is no reason to expect the pair.
+        let change = subject.last_change().filter(|it| matches!(it.action, RunOperation::Put | RunOperation::Enable));
         let again = self.records.action(&subject.key).is_some() && {
             self.records.open.is_some_and(|run| change.is_none_or(|change| change.run != run.name))
         };
@@ -295,6 +352,9 @@ impl<'a> Judge<'_, 'a> {
     fn wanted(&self, subject: &Subject<'a>) -> Finding {
         let released = self.records.requested && subject.last_change().is_some();
         let in_run = self.records.action(&subject.key).is_some();
+        if !in_run && self.records.is_denied(&subject.key) {
+            return Finding::stopped(UserStage::Approval, Reason::Denied);
+        }
         if let Some((reason, message)) = self.records.refused(&subject.key).filter(|_| in_run) {
             return refused(reason, Some(message.to_owned()));
         }
@@ -325,6 +385,11 @@ fn refused(reason: Reason, message: Option<String>) -> Finding {
         return Finding::Wanted(Attempt { again: true, held: Some(reason), released: false });
     }
     Finding::Stopped { stage: UserStage::Apply, reason, message }
+}
+
+/// Whether a run began to take service away from the user.
+fn is_leaving(subject: &Subject<'_>) -> bool {
+    subject.known.is_some_and(|known| known.spec.leaving.is_some())
 }
 
 /// Whether a machine is waited for.

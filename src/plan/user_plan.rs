@@ -8,10 +8,11 @@ use k8s_openapi::jiff::Timestamp;
 use super::observed::Next;
 use super::run_status::{Tally, Wait};
 use super::runs::MAX_ACTIONS;
+pub use super::subjects::Absence;
 use crate::api::conditions::{self, Draft};
 use crate::api::{
-    BlockedReason, Counters, Failure, Managed, PendingAction, RunOperation, RunSummary, TeamsConnectorUserSpec,
-    TeamsConnectorUserStatus, UserCounts, UserSyncRunSpec, UserSyncRunStatus,
+    BlockedReason, Counters, Failure, Managed, PairValues, PendingAction, Removals, RunOperation, RunSummary,
+    TeamsConnectorUserSpec, TeamsConnectorUserStatus, UserCounts, UserSyncRunSpec, UserSyncRunStatus,
 };
 use crate::domain::{E164, EntraObjectId, UserKey};
 
@@ -24,14 +25,26 @@ pub struct UserPlan {
     pub users: Vec<PlannedUser>,
     /// Users whose objects may go: nothing was done for them, or nothing is left of it.
     pub obsolete: Vec<UserKey>,
-    /// What is done about runs.
+    /// What is done about the run that connects.
     pub run: RunPlan,
+    /// What is done about the run that takes service away. Its calls go out before those of the other.
+    pub disconnect: RunPlan,
+    /// Somebody who is known to be there: a last look by id that does not find this user proves nothing about others.
+    pub witness: Option<(UserKey, EntraObjectId)>,
+    /// Candidates in grace would exceed the guard: a Warning event, at once.
+    pub warning: Option<EarlyWarning>,
+    /// Finished runs that may go.
+    pub obsolete_runs: Vec<String>,
+    /// So many users at a time; then failures and reasons to stop are looked at.
+    pub batch_size: usize,
     /// The guide's five counters.
     pub counters: Option<Counters>,
     /// Users by state.
     pub counts: Option<UserCounts>,
     /// Blocked users by reason, most frequent first.
     pub blocked: Vec<BlockedReason>,
+    /// What the removal guard counts.
+    pub removals: Option<Removals>,
     /// The runs that are open when the plan is carried out.
     pub runs: Vec<RunSummary>,
     /// The newest `firstSeen` of the open run's users while it has writes to do: an import must have begun no earlier.
@@ -113,6 +126,8 @@ pub struct ResumedRun {
     pub tally: Tally,
     /// Its status as stored.
     pub status: UserSyncRunStatus,
+    /// Above this share of failures it stops, in percent.
+    pub limit: u32,
 }
 
 /// A run at its end.
@@ -124,17 +139,34 @@ pub struct ClosedRun {
     pub status: UserSyncRunStatus,
 }
 
-/// One write: PUT of a pair. Repeating it changes nothing.
+/// More would lose service at the end of their grace period than the guard allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EarlyWarning {
+    /// Users who would have lost service within the window.
+    pub users: u32,
+    /// So many may.
+    pub allowed: u32,
+}
+
+/// One write. Repeating it changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// GoTo side.
     pub user: UserKey,
+    /// What is asked of the connector.
+    pub op: RunOperation,
     /// Microsoft side.
     pub teams_user: EntraObjectId,
     /// Number that a push assigns.
     pub number: Option<E164>,
     /// Marks the pair as added by this policy.
     pub external_id: String,
+    /// Whether the action is done with it: `Delete` begins with `Disable`.
+    pub is_last: bool,
+    /// What must be looked up by id just before, beside the plan's `witness`: the write is skipped unless it is gone.
+    pub look: Option<Absence>,
+    /// What the connector had when the run was planned.
+    pub before: PairValues,
 }
 
 /// How a plan contradicts itself.
@@ -149,6 +181,9 @@ pub enum Violation {
     /// A write that takes a license before the spec says whose user it is.
     #[error("user {0} is written without being marked as added")]
     Unmarked(UserKey),
+    /// A write that takes service away from somebody protected, or before the spec says so.
+    #[error("service is taken from user {0} who is protected or not marked as leaving")]
+    NotLeaving(UserKey),
     /// Two writes for one user.
     #[error("user {0} is written twice")]
     WrittenTwice(UserKey),
@@ -174,7 +209,8 @@ impl UserPlan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let unchanged = self.users.iter().all(|user| user.write == Write::Nothing);
-        unchanged && self.obsolete.is_empty() && self.run == RunPlan::None
+        let idle = self.run == RunPlan::None && self.disconnect == RunPlan::None;
+        unchanged && idle && self.obsolete.is_empty() && self.obsolete_runs.is_empty()
     }
 
     /// The user's object.
@@ -186,18 +222,21 @@ impl UserPlan {
 
     /// What is sent now.
     #[must_use]
-    pub fn steps(&self) -> &[Step] {
-        match &self.run {
-            RunPlan::Resume(run) => &run.steps,
-            RunPlan::None | RunPlan::Create(_) | RunPlan::Close(_) => &[],
-        }
+    pub fn steps(&self) -> Vec<&Step> {
+        self.run_plans().into_iter().flat_map(RunPlan::steps).collect()
+    }
+
+    /// What is done about runs, in the order in which it is carried out.
+    #[must_use]
+    pub fn run_plans(&self) -> [&RunPlan; 2] {
+        [&self.disconnect, &self.run]
     }
 
     /// Every way in which the plan contradicts itself; a plan with one must not be carried out.
     #[must_use]
     pub fn check(&self) -> Vec<Violation> {
         let mut found = self.check_users();
-        found.extend(self.check_run());
+        found.extend(self.run_plans().into_iter().flat_map(|run| self.check_run(run)));
         let adds_up = |it: &Counters| {
             it.licenses_available <= it.licenses_total && it.users_after_sync + it.users_to_remove >= it.users_to_add
         };
@@ -226,8 +265,8 @@ impl UserPlan {
         found
     }
 
-    fn check_run(&self) -> Vec<Violation> {
-        let run = match &self.run {
+    fn check_run(&self, run: &RunPlan) -> Vec<Violation> {
+        let run = match run {
             RunPlan::None | RunPlan::Close(_) => return Vec::new(),
             RunPlan::Create(run) => {
                 let size = run.spec.actions.len();
@@ -248,8 +287,36 @@ impl UserPlan {
             if self.user(&step.user).is_none_or(|user| user.spec.managed == Managed::None) {
                 found.push(Violation::Unmarked(step.user.clone()));
             }
+            if step.takes_away() && self.user(&step.user).is_none_or(|user| !user.may_lose_service(&run.name)) {
+                found.push(Violation::NotLeaving(step.user.clone()));
+            }
         }
         found
+    }
+}
+
+impl RunPlan {
+    /// What is sent now.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        match self {
+            Self::Resume(run) => &run.steps,
+            Self::None | Self::Create(_) | Self::Close(_) => &[],
+        }
+    }
+}
+
+impl Step {
+    /// Whether service is taken away.
+    #[must_use]
+    pub fn takes_away(&self) -> bool {
+        matches!(self.op, RunOperation::Disable | RunOperation::Delete)
+    }
+}
+
+impl PlannedUser {
+    fn may_lose_service(&self, run: &str) -> bool {
+        self.spec.protected_by.is_none() && self.spec.leaving.as_deref() == Some(run)
     }
 }
 
@@ -261,12 +328,15 @@ fn sums_up(counts: UserCounts) -> bool {
 /// One line for each write and each wait; no address and no telephone number. An empty plan prints nothing.
 impl fmt::Display for UserPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.run)?;
+        write!(f, "{}{}", self.disconnect, self.run)?;
         for user in self.users.iter().filter(|user| user.write != Write::Nothing) {
             writeln!(f, "{user}")?;
         }
         for key in &self.obsolete {
             writeln!(f, "user {key}: remove the object, nothing else")?;
+        }
+        for name in &self.obsolete_runs {
+            writeln!(f, "run {name}: remove the object, nothing else")?;
         }
         Ok(())
     }
@@ -280,10 +350,7 @@ impl fmt::Display for RunPlan {
                 writeln!(f, "run {}: create", run.name)?;
                 for action in &run.spec.actions {
                     let teams = action.args.teams_user_id.as_deref().unwrap_or("nobody");
-                    let verb = match action.op {
-                        RunOperation::Put => "put",
-                    };
-                    writeln!(f, "  {verb} {} with {teams}", action.user)?;
+                    writeln!(f, "  {} {} with {teams}", verb(action.op), action.user)?;
                 }
                 Ok(())
             }
@@ -293,7 +360,7 @@ impl fmt::Display for RunPlan {
                     writeln!(f, "  skip {user}: {why}")?;
                 }
                 for step in &run.steps {
-                    writeln!(f, "  put {} with {}", step.user, step.teams_user)?;
+                    writeln!(f, "  {} {} with {}", verb(step.op), step.user, step.teams_user)?;
                 }
                 run.waiting.as_ref().map_or(Ok(()), |waiting| writeln!(f, "  waits: {waiting}"))
             }
@@ -302,6 +369,15 @@ impl fmt::Display for RunPlan {
                 writeln!(f, "run {}: close as {state}", run.name)
             }
         }
+    }
+}
+
+fn verb(op: RunOperation) -> &'static str {
+    match op {
+        RunOperation::Put => "put",
+        RunOperation::Enable => "enable",
+        RunOperation::Disable => "disable",
+        RunOperation::Delete => "delete",
     }
 }
 

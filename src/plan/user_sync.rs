@@ -1,7 +1,7 @@
 //! The plan of a policy: who is to be connected, from one complete reading, the policy's own objects and the time.
 //!
 //! **Architecture invariants**
-//! - Nobody loses service here: the only write is the PUT of a pair, and only inside a stored run.
+//! - Nobody loses service but through a stored Disconnect run, whose candidates two complete readings agree on.
 //! - From an incomplete reading nothing is concluded.
 //! - Planning after carrying a plan out gives an empty plan.
 
@@ -11,19 +11,22 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::counters;
 use super::decision::{self, Decision};
+use super::disconnect::{self, Disconnect};
 use super::holding;
 use super::licenses;
-use super::observed::ObservedPolicy;
+use super::observed::{ObservedPolicy, Problem};
 use super::polling;
-use super::readiness::{self, Outlook};
+use super::protection::{self, Protection};
+use super::readiness::{self, Outlook, Removing};
 use super::reading::{Presence, Reading};
 use super::records::Records;
+use super::retention;
 use super::run_status::Tally;
 use super::schedule;
 use super::standing;
 use super::subjects::{self, Finding, Subject};
 use super::user_plan::UserPlan;
-use crate::api::{Failure, Managed, Reason};
+use crate::api::{Failure, Managed, Reason, RunSummary, RunType};
 use crate::domain::{OrganizationId, UserKey};
 
 /// The plan of a policy.
@@ -50,31 +53,82 @@ pub fn user_sync(observed: &ObservedPolicy<'_>, now: Timestamp) -> UserPlan {
 
 fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Presence<'a>>) -> UserPlan {
     let mut subjects = subjects::judge_all(records, reading, previous);
+    let protection = protection::resolve(records, reading, &subjects);
+    for subject in subjects.values_mut() {
+        subject.protected_by = protection.of(&subject.key).map(str::to_owned);
+    }
+    let is_older_reading = decision::is_older_reading(records, reading);
+    let disconnect = disconnect::plan(records, &subjects, &protection, is_older_reading);
+    for subject in subjects.values_mut() {
+        subject.restore = disconnect::restores(records, subject, &disconnect);
+    }
     let admitted = licenses::admit(records, reading, &mut subjects);
     let decision = decision::decide(records, reading, &subjects, &admitted);
     for subject in subjects.values_mut() {
         subject.managed = managed(subject, decision.has_run());
     }
-    let users: Vec<_> = subjects.values().filter_map(|subject| standing::plan(records, reading, subject)).collect();
+    let users: Vec<_> = subjects
+        .values()
+        .filter_map(|it| standing::plan(records, reading, it, disconnect.roles.get(&it.key).copied()))
+        .collect();
     let gone = subjects.values().filter(|it| it.finding == Finding::Gone && it.known.is_some());
-    let counters = counters::counters(reading, &users);
-    let (conditions, pending_actions) = readiness::of(records, Outlook::of(records, &subjects, &users));
+    let counters = counters::counters(reading, &users, disconnect.to_remove);
+    let (conditions, pending_actions) =
+        readiness::of(records, Outlook::of(records, &subjects, &users), &removal_problem(&disconnect, &protection));
     UserPlan {
         policy: records.observed.name.to_owned(),
         obsolete: gone.map(|subject| subject.key.clone()).collect(),
         counts: Some(counters::counts(reading, &users)),
         blocked: counters::blocked(&users),
-        runs: decision.open_runs(records),
+        removals: Some(disconnect.removals),
+        runs: open_runs(records, &decision, &disconnect.decision),
+        witness: disconnect::witness(&subjects),
+        warning: disconnect.warning,
+        obsolete_runs: retention::obsolete(records, &subjects),
+        batch_size: records.observed.spec.rollout.batch_size as usize,
         needs_import_after: decision.needs_import_after(records, &subjects),
-        next: schedule::next(records, &subjects, &users, decision.next(records, reading)),
+        next: schedule::next(
+            records,
+            &subjects,
+            &users,
+            schedule::earlier(
+                decision.next(records, is_older_reading),
+                disconnect.decision.next(records, is_older_reading),
+            ),
+        ),
         failure: failure(records, &decision, &subjects),
         handled_request: handled_request(records, &subjects, &decision),
         users,
         run: decision.finish(records, counters),
+        disconnect: disconnect.decision.finish(records, counters),
         counters: Some(counters),
         conditions,
         pending_actions,
     }
+}
+
+/// What keeps service from being taken away, as humans must know it.
+fn removal_problem(disconnect: &Disconnect, protection: &Protection) -> Removing {
+    let wait = disconnect.decision.wait();
+    let decide = wait.and_then(|wait| Some((wait.decision()?, wait)));
+    let problem = match decide {
+        Some((reason, wait)) => Some(Problem { reason, message: format!("{} It waits for {wait}.", reason.message()) }),
+        None if protection.unknown > 0 => {
+            let reason = Reason::ProtectedUserNotFound;
+            Some(Problem { reason, message: format!("{} Entries: {}.", reason.message(), protection.unknown) })
+        }
+        None => None,
+    };
+    let is_going_on = disconnect.decision.has_run() && problem.is_none();
+    Removing { problem, is_going_on }
+}
+
+/// The open runs, at most ten.
+fn open_runs(records: &Records<'_>, connect: &Decision, disconnect: &Decision) -> Vec<RunSummary> {
+    let mut runs = connect.open_runs(records, RunType::Connect);
+    runs.extend(disconnect.open_runs(records, RunType::Disconnect));
+    runs.truncate(10);
+    runs
 }
 
 /// The mark is written with the run and before the connector is asked. It is taken back when the run ended without the user
@@ -89,8 +143,11 @@ fn managed(subject: &Subject<'_>, has_run: bool) -> Managed {
         | Finding::Admitted(_)
         | Finding::Unlisted
         | Finding::Retained(_)
+        | Finding::Leaving
         | Finding::Stopped { reason: Reason::Disconnected, .. } => subject.managed,
-        Finding::Gone | Finding::Stopped { .. } | Finding::Wanted(_) | Finding::Present(_) => Managed::None,
+        Finding::Gone | Finding::Removed | Finding::Stopped { .. } | Finding::Wanted(_) | Finding::Present(_) => {
+            Managed::None
+        }
     }
 }
 

@@ -74,7 +74,7 @@ const PATTERNS: [Pattern; 6] = [
         filled: None,
     },
     Pattern { regex: "^[0-9]{1,20}$", sample: "1234567890", filled: Some(("", "9", "")) },
-    Pattern { regex: "^([0-9]+(h|m|s))+$", sample: "15m", filled: None },
+    Pattern { regex: "^([0-9]+(h|m|s))+$", sample: "1h", filled: None },
     Pattern {
         regex: r"^https://[^\s/?#@]+(/[^\s?#]*)?$",
         sample: "https://connector.example.test/v1",
@@ -364,6 +364,28 @@ fn on_create() -> Vec<Rule> {
             "spec.matching",
             "matching needs at least one process: set automatic",
         ),
+        rule(
+            "usp",
+            "/spec/removal/gracePeriod",
+            json!("721h"),
+            "spec.removal.gracePeriod",
+            "removal.gracePeriod is at most 720h: use action Retain to keep people for longer",
+        ),
+        rule(
+            "usp",
+            "/spec/removal/guard/alwaysAllow",
+            json!(2),
+            "spec.removal.guard",
+            "guard.alwaysAllow cannot be above guard.maxCount: lower alwaysAllow or raise maxCount",
+        ),
+        rule(
+            "usp",
+            "/spec/removal/guard/window",
+            json!("59m"),
+            "spec.removal.guard.window",
+            "guard.window must be between 1h and 168h",
+        ),
+        rule("usrun", "/spec/decision", None, "spec", "decidedBy needs a decision: set decision to Approve or Deny"),
     ]
 }
 
@@ -388,11 +410,23 @@ fn on_update() -> Vec<Rule> {
         ("/spec/actions", json!([])),
     ];
     let frozen = frozen.into_iter().filter(|(pointer, _)| *pointer != "/spec/actions");
-    rules.extend(
-        frozen.map(|(pointer, value)| {
-            rule("usrun", pointer, value, "spec", "a run is frozen: its spec cannot be changed")
-        }),
-    );
+    rules.extend(frozen.map(|(pointer, value)| {
+        rule("usrun", pointer, value, "spec", "a run is frozen: only decision and decidedBy can be set")
+    }));
+    rules.push(rule(
+        "usrun",
+        "/spec/decision",
+        json!("Deny"),
+        "spec",
+        "decision is set once: to decide otherwise, edit the policy or delete the run, and a new run follows",
+    ));
+    rules.push(rule(
+        "usrun",
+        "/spec/decidedBy",
+        json!("somebody-else"),
+        "spec",
+        "decidedBy is set together with decision and not changed",
+    ));
     rules
 }
 

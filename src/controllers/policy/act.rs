@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::api::{Reason, TeamsConnectorAccount};
+use crate::api::{Reason, RunOperation, TeamsConnectorAccount};
 use crate::clients::connector::BATCH_LIMIT;
 use crate::clients::connector::wire::{BatchMethod, BatchOperation, BatchResult, PutUser};
 use crate::clients::error::{ApiError, word};
@@ -40,7 +40,9 @@ pub(super) async fn act(
         }
     };
     let began = Instant::now();
-    for batch in plan.steps().chunks(BATCH_LIMIT) {
+    // Nothing is taken away before the last look by id is made, and it is not made here yet.
+    let steps: Vec<_> = plan.steps().into_iter().filter(|step| step.look.is_none()).collect();
+    for batch in steps.chunks(plan.batch_size.clamp(1, BATCH_LIMIT)) {
         let stopped = outcome.refusal.is_some() || acted::must_stop(plan, &outcome.results);
         if stopped || began.elapsed() > ACTING {
             break;
@@ -58,8 +60,8 @@ pub(super) async fn act(
     Ok(outcome)
 }
 
-async fn send(steps: &[Step], pbx: OrganizationId, session: &Session) -> Result<Vec<(UserKey, StepResult)>, ApiError> {
-    let operations = steps.iter().map(operation).collect();
+async fn send(steps: &[&Step], pbx: OrganizationId, session: &Session) -> Result<Vec<(UserKey, StepResult)>, ApiError> {
+    let operations = steps.iter().map(|step| operation(step)).collect();
     let reply = session.connector.batch(pbx, operations).await?;
     let mut results: HashMap<String, BatchResult> =
         reply.results.into_iter().map(|result| (result.id.clone(), result)).collect();
@@ -71,18 +73,18 @@ async fn send(steps: &[Step], pbx: OrganizationId, session: &Session) -> Result<
 }
 
 fn operation(step: &Step) -> BatchOperation {
-    let body = PutUser {
+    let put = || PutUser {
         teams_user_id: step.teams_user,
         external_id: step.external_id.clone(),
         phone_number: step.number.as_ref().map(|number| number.as_str().to_owned()),
     };
-    BatchOperation {
-        id: step.user.to_string(),
-        method: BatchMethod::Put,
-        goto_user_key: step.user.clone(),
-        if_match: None,
-        body: Some(body),
-    }
+    let (method, body) = match step.op {
+        RunOperation::Put => (BatchMethod::Put, Some(put())),
+        RunOperation::Enable => (BatchMethod::Enable, None),
+        RunOperation::Disable => (BatchMethod::Disable, None),
+        RunOperation::Delete => (BatchMethod::Delete, None),
+    };
+    BatchOperation { id: step.user.to_string(), method, goto_user_key: step.user.clone(), if_match: None, body }
 }
 
 /// Every code of the contract has its reason; what is not in it is shown as it came.

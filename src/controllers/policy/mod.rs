@@ -21,7 +21,7 @@ use crate::api::{REQUESTED_AT, UserSyncPolicy};
 use crate::domain::OrganizationId;
 use crate::plan::acted::{self, ActOutcome};
 use crate::plan::observed::{Next, ReadingKind};
-use crate::plan::user_plan::{RunPlan, UserPlan};
+use crate::plan::user_plan::UserPlan;
 use crate::plan::user_sync::user_sync;
 use crate::runtime::lanes::Lane;
 use objects::Objects;
@@ -103,11 +103,9 @@ async fn pass(policy: &Arc<UserSyncPolicy>, ctx: &Arc<Context>) -> Result<Passed
 }
 
 async fn act(plan: &UserPlan, observed: &Observed, ctx: &Context) -> Result<ActOutcome, PassError> {
-    let (RunPlan::Resume(run), Some(account)) = (&plan.run, &observed.account) else {
-        return Ok(ActOutcome::default());
-    };
+    let Some(account) = &observed.account else { return Ok(ActOutcome::default()) };
     let pbx = OrganizationId::from_str(&observed.policy.spec.pbx.organization_id);
-    let Some(pbx) = pbx.ok().filter(|_| !run.steps.is_empty()) else { return Ok(ActOutcome::default()) };
+    let Some(pbx) = pbx.ok().filter(|_| !plan.steps().is_empty()) else { return Ok(ActOutcome::default()) };
     // Whatever is sent, even without an answer, is newer than any reading that began before the end of it.
     let uid = observed.policy.uid().unwrap_or_default();
     let _written = ctx.last_writes.noted(&uid, &ctx.clock);

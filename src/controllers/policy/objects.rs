@@ -68,9 +68,18 @@ impl<'a> Objects<'a> {
             })
     }
 
-    /// Stores a new run with its frozen actions, before anything else of the plan is carried out.
+    /// Stores new runs with their frozen actions, before anything else of the plan is carried out.
     pub(super) async fn store_run(&self, plan: &UserPlan) -> Result<(), PassError> {
-        let RunPlan::Create(NewRun { name, spec, status }) = &plan.run else { return Ok(()) };
+        for run in plan.run_plans() {
+            if let RunPlan::Create(new) = run {
+                self.store_new_run(new).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn store_new_run(&self, new: &NewRun) -> Result<(), PassError> {
+        let NewRun { name, spec, status } = new;
         let mut run = UserSyncRun::new(name, spec.clone());
         run.labels_mut().insert(POLICY_LABEL.to_owned(), self.policy.name_any());
         let stored = match self.runs.create(&kube::api::PostParams::default(), &run).await {
@@ -88,15 +97,17 @@ impl<'a> Objects<'a> {
         Ok(())
     }
 
-    /// Writes the status of the run that the pass worked on, if it differs.
+    /// Writes the statuses of the runs that the pass worked on, where they differ.
     pub(super) async fn store_run_status(&self, acted: &Acted, observed: &Observed) -> Result<(), PassError> {
-        let Some(report) = &acted.run else { return Ok(()) };
-        match observed.runs.iter().find(|run| run.name_any() == report.name) {
-            Some(run) if run.status.as_ref().is_none_or(|stored| publish::changes(stored, &report.status)) => {
-                self.write_run_status(run, &report.status).await
+        for report in &acted.runs {
+            match observed.runs.iter().find(|run| run.name_any() == report.name) {
+                Some(run) if run.status.as_ref().is_none_or(|stored| publish::changes(stored, &report.status)) => {
+                    self.write_run_status(run, &report.status).await?;
+                }
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     async fn write_run_status(&self, run: &UserSyncRun, status: &UserSyncRunStatus) -> Result<(), PassError> {
@@ -162,11 +173,13 @@ impl<'a> Objects<'a> {
         }
     }
 
-    /// Removes the objects of users for whom nothing was done. That disconnects nobody.
+    /// Removes the objects of users for whom nothing was done, and finished runs beyond the history. That disconnects nobody.
     pub(super) async fn remove_obsolete(&self, plan: &UserPlan, observed: &Observed) -> Result<(), PassError> {
         let known = plan.obsolete.iter().filter_map(|key| observed.user(&self.name(key)));
         let writes: Vec<_> = known.map(|user| remove(&self.users, user)).collect();
-        publish::side_by_side(writes).await.map(drop)
+        publish::side_by_side(writes).await?;
+        let runs = observed.runs.iter().filter(|run| plan.obsolete_runs.contains(&run.name_any()));
+        publish::side_by_side(runs.map(|run| remove(&self.runs, run.as_ref())).collect()).await.map(drop)
     }
 
     /// Removes every run and every user object of the policy, some at a time; true once none is left.

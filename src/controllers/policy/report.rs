@@ -19,6 +19,7 @@ pub(super) fn status(
         counters: plan.counters.or(before.counters),
         users: plan.counts.or(before.users),
         blocked_reasons: if plan.counts.is_some() { plan.blocked.clone() } else { before.blocked_reasons.clone() },
+        removals: plan.removals.or(before.removals),
         runs: open_runs(plan, acted),
         pending_actions: plan.pending_actions.clone(),
         last_handled_reconcile_at: plan.handled_request.clone(),
@@ -28,8 +29,8 @@ pub(super) fn status(
     }
 }
 
-/// The open runs of the plan, without the one that this pass closed.
+/// The open runs of the plan, without those that this pass closed.
 fn open_runs(plan: &UserPlan, acted: &Acted) -> Vec<RunSummary> {
-    let closed = acted.run.as_ref().filter(|run| run.closed).map(|run| run.name.as_str());
-    plan.runs.iter().filter(|run| Some(run.name.as_str()) != closed).cloned().collect()
+    let closed = |name: &str| acted.runs.iter().any(|run| run.closed && run.name == name);
+    plan.runs.iter().filter(|run| !closed(&run.name)).cloned().collect()
 }

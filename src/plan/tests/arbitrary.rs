@@ -164,6 +164,9 @@ fn user() -> impl Strategy<Value = KnownUser> {
         Some(UserState::Blocked),
         Some(UserState::Waiting),
         Some(UserState::Retained),
+        Some(UserState::Disabled),
+        Some(UserState::Removing),
+        Some(UserState::Removed),
     ]);
     let at_stage = proptest::sample::select(vec![
         None,
@@ -174,8 +177,9 @@ fn user() -> impl Strategy<Value = KnownUser> {
     ]);
     let pin = proptest::option::of(0_usize..8);
     let change = proptest::option::of((0_usize..4, -2000_i64..20));
-    (0_usize..9, pin, managed, state, at_stage, reason(), change, -99_i64..5).prop_map(
-        |(index, pin, managed, state, stage, reason, change, first_seen)| KnownUser {
+    let leaving = (proptest::option::of(0_usize..4), proptest::option::of(-9_999_i64..9));
+    (0_usize..9, pin, managed, state, at_stage, reason(), change, -99_i64..5, leaving).prop_map(
+        |(index, pin, managed, state, stage, reason, change, first_seen, (leaving, unmatched))| KnownUser {
             generation: 3,
             spec: TeamsConnectorUserSpec {
                 policy_ref: NameRef { name: "hq".to_owned() },
@@ -183,19 +187,18 @@ fn user() -> impl Strategy<Value = KnownUser> {
                 teams_user_id: pin.map(|index| teams_id(index).to_string()),
                 matched_by: pin.map(|_| MatchedBy::Automatic),
                 managed,
+                leaving: leaving.map(|run| format!("hq-run-{run}")),
+                protected_by: None,
                 first_seen: Time(at(first_seen)),
-                unmatched_since: None,
+                unmatched_since: unmatched.map(|seconds| Time(at(seconds))),
             },
             status: TeamsConnectorUserStatus {
                 state,
                 stage,
                 reason: Some(reason.as_str().to_owned()),
                 registration: Some(RegistrationState::Unknown),
-                last_change: change.map(|(run, seconds)| LastChange {
-                    run: format!("hq-run-{run}"),
-                    action: RunOperation::Put,
-                    at: Time(at(seconds)),
-                }),
+                last_change: change
+                    .map(|(run, seconds)| LastChange::new(&format!("hq-run-{run}"), RunOperation::Put, at(seconds))),
                 observed_generation: 3,
                 ..TeamsConnectorUserStatus::default()
             },
@@ -203,27 +206,50 @@ fn user() -> impl Strategy<Value = KnownUser> {
     )
 }
 
-fn run() -> impl Strategy<Value = KnownRun> {
-    let action = (0_usize..9, 0_usize..9, any::<bool>()).prop_map(|(user, teams, in_connector)| RunAction {
+fn action() -> impl Strategy<Value = RunAction> {
+    let op = proptest::sample::select(vec![
+        RunOperation::Put,
+        RunOperation::Enable,
+        RunOperation::Disable,
+        RunOperation::Delete,
+    ]);
+    (0_usize..9, 0_usize..9, any::<bool>(), op).prop_map(|(user, teams, in_connector, op)| RunAction {
         user: key(user).to_string(),
-        op: RunOperation::Put,
+        op,
         args: ActionArgs {
             teams_user_id: Some(teams_id(teams).to_string()),
             phone_number: Some(number(user).as_str().to_owned()),
         },
-        expected: ActionExpected { in_connector },
-    });
+        expected: ActionExpected {
+            in_connector,
+            enabled: Some(true),
+            teams_user_id: Some(teams_id(teams).to_string()),
+            phone_number: Some(number(user).as_str().to_owned()),
+        },
+    })
+}
+
+fn run() -> impl Strategy<Value = KnownRun> {
     let state = proptest::sample::select(vec![
         None,
         Some(RunState::Running),
+        Some(RunState::AwaitingApproval),
+        Some(RunState::Denied),
         Some(RunState::Applied),
         Some(RunState::PartiallyApplied),
         Some(RunState::Failed),
         Some(RunState::Superseded),
     ]);
     let failures = vec((0_usize..9, reason()), 0..3);
-    let shape = (vec(action, 1..6), state, failures, 0_u32..4, any::<bool>(), -99_i64..5);
-    shape.prop_map(|(mut actions, state, failures, failed, other_spec, created_at)| {
+    let decision = proptest::sample::select(vec![
+        None,
+        None,
+        Some(crate::api::Decision::Approve),
+        Some(crate::api::Decision::Deny),
+    ]);
+    let kind = (any::<bool>(), decision);
+    let shape = (vec(action(), 1..6), state, failures, 0_u32..4, any::<bool>(), -99_i64..5, kind);
+    shape.prop_map(|(mut actions, state, failures, failed, other_spec, created_at, (connect, decision))| {
         let mut seen = BTreeSet::new();
         actions.retain(|action| seen.insert(action.user.clone()));
         let failures = failures.into_iter().map(|(user, reason)| RunFailure {
@@ -235,11 +261,13 @@ fn run() -> impl Strategy<Value = KnownRun> {
             name: String::new(),
             spec: UserSyncRunSpec {
                 policy_ref: NameRef { name: "hq".to_owned() },
-                run_type: RunType::Connect,
+                run_type: if connect { RunType::Connect } else { RunType::Disconnect },
                 created_at: Time(at(created_at)),
                 policy_hash: if other_spec { "sha256:another".to_owned() } else { policy_hash(&Cluster::of(0).spec) },
                 plan_hash: crate::plan::runs::plan_hash(&actions),
                 actions,
+                decision,
+                decided_by: None,
             },
             status: UserSyncRunStatus {
                 state,

@@ -1,16 +1,16 @@
 //! A tiny pure executor: it carries plans out, can be stopped before any write, and then remembers only what was stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::world::{OURS, World, at, key, pbx};
 use crate::api::{
-    AutomaticMatching, Matching, NameRef, PbxRef, Reason, RunState, TeamsAttribute, UserState, UserSyncPolicySpec,
-    UserSyncPolicyStatus, conditions,
+    Approval, AutomaticMatching, Matching, NameRef, PbxRef, Reason, Removal, Rollout, RunOperation, RunState,
+    TeamsAttribute, UserState, UserSyncPolicySpec, UserSyncPolicyStatus, conditions,
 };
 use crate::domain::UserKey;
-use crate::plan::acted::{self, ActOutcome, Acted};
+use crate::plan::acted::{self, ActOutcome, Acted, StepResult};
 use crate::plan::observed::{KnownRun, KnownUser, ObservedPolicy, Problem};
 use crate::plan::snapshot::Snapshot;
 use crate::plan::user_plan::{PlannedUser, RunPlan, UserPlan, Write};
@@ -42,6 +42,10 @@ pub(super) struct Cluster {
     pub object_writes: BTreeMap<UserKey, u32>,
     /// PUTs that were sent.
     pub puts: Vec<UserKey>,
+    /// Everything else that was sent.
+    pub other_calls: Vec<(RunOperation, UserKey)>,
+    /// Whom a last look by id finds.
+    pub found_by_id: BTreeSet<UserKey>,
     /// Writes until the process ends.
     pub budget: Option<u32>,
     pub writes: u32,
@@ -57,6 +61,11 @@ impl Cluster {
                 matching: Matching {
                     automatic: Some(AutomaticMatching { teams_attribute: TeamsAttribute::UserPrincipalName }),
                 },
+                protected_users: Vec::new(),
+                removal: Removal::default(),
+                approval: Approval::default(),
+                rollout: Rollout::default(),
+                history_limit: 10,
                 suspend: false,
             },
             generation: 1,
@@ -74,6 +83,8 @@ impl Cluster {
             requested_at: None,
             object_writes: BTreeMap::new(),
             puts: Vec::new(),
+            other_calls: Vec::new(),
+            found_by_id: BTreeSet::new(),
             budget: None,
             writes: 0,
         }
@@ -151,7 +162,8 @@ impl Cluster {
     /// One pass: plan, store, act, report.
     pub(super) fn try_pass(&mut self) -> Result<UserPlan, Crash> {
         let plan = self.plan();
-        if let RunPlan::Create(run) = &plan.run {
+        for run in plan.run_plans() {
+            let RunPlan::Create(run) = run else { continue };
             self.write()?;
             let stored = KnownRun {
                 name: run.name.clone(),
@@ -173,9 +185,17 @@ impl Cluster {
                 break;
             }
             self.write()?;
-            self.puts.push(step.user.clone());
-            self.last_write = Some(self.now);
-            let result = self.world.put(step, self.now);
+            match step.op {
+                RunOperation::Put => self.puts.push(step.user.clone()),
+                op => self.other_calls.push((op, step.user.clone())),
+            }
+            let vetoed = step.look.is_some() && self.found_by_id.contains(&step.user);
+            let result = if vetoed {
+                StepResult::Skipped("found by id".to_owned())
+            } else {
+                self.last_write = Some(self.now);
+                self.world.answer(step, self.now)
+            };
             outcome.results.push((step.user.clone(), result));
         }
         let acted = acted::after(&plan, &outcome, self.now);
@@ -213,17 +233,22 @@ impl Cluster {
         for user in &acted.users {
             self.store_status(user)?;
         }
-        if let Some(report) = acted.run {
+        for report in acted.runs {
             let stored = &self.runs[&report.name];
             if stored.status != report.status {
                 self.write()?;
                 self.runs.get_mut(&report.name).unwrap().status = report.status;
             }
         }
+        for name in &plan.obsolete_runs {
+            self.write()?;
+            self.runs.remove(name);
+        }
         let status = UserSyncPolicyStatus {
             counters: plan.counters,
             users: plan.counts,
             blocked_reasons: plan.blocked.clone(),
+            removals: plan.removals,
             runs: plan.runs.clone(),
             pending_actions: plan.pending_actions.clone(),
             last_handled_reconcile_at: plan.handled_request.clone(),
@@ -271,6 +296,21 @@ impl Cluster {
 
     pub(super) fn settle(&mut self) {
         self.try_settle().unwrap();
+    }
+
+    /// The same while a run may wait for a decision: until nothing is written any more.
+    pub(super) fn settle_while_waiting(&mut self) {
+        let mut quiet = 0;
+        for _ in 0..60 {
+            let before = self.writes;
+            let plan = self.pass();
+            quiet = if self.writes == before { quiet + 1 } else { 0 };
+            if quiet == 3 {
+                return;
+            }
+            self.between(&plan);
+        }
+        panic!("does not come to rest:\n{}", self.plan());
     }
 
     /// The process starts again and remembers nothing.

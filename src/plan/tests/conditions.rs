@@ -230,7 +230,7 @@ fn a_tally_ends_a_run_as_its_parts_say() {
         (tally(1, 0, 3, 4), None),
         (tally(0, 0, 0, 1), None),
     ] {
-        assert_eq!(tally.ending(), ending, "{tally}");
+        assert_eq!(tally.ending(40), ending, "{tally}");
     }
 }
 

@@ -76,7 +76,7 @@ fn the_counters_move_from_to_add_to_current() {
     assert_eq!(plan.counters, Some(before));
     cluster.between(&plan);
     let step = cluster.plan().steps()[0].clone();
-    cluster.world.put(&step, cluster.now);
+    cluster.world.answer(&step, cluster.now);
     cluster.read();
     let half = Counters { licenses_available: 3, users_to_add: 2, ..before };
     assert_eq!(cluster.pass().counters, Some(half));

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::arbitrary::{PEOPLE, Quirk, apply, quirk, stored, world};
 use super::cluster::Cluster;
 use super::world::{OURS, World, pbx};
-use crate::api::{Managed, Reason, UserStage, UserState};
+use crate::api::{Managed, Reason, RemovalAction, RunOperation, UserStage, UserState};
 use crate::plan::snapshot::SourceFailure;
 use crate::plan::user_plan::{RunPlan, UserPlan, Write};
 use crate::plan::user_sync::user_sync;
@@ -17,7 +17,7 @@ use crate::plan::user_sync::user_sync;
 fn card(cluster: &Cluster, plan: &UserPlan) -> (u32, u32, u32) {
     let world = &cluster.world;
     let is_row = |user: &&crate::plan::user_plan::PlannedUser| match user.status.state {
-        Some(UserState::Connected | UserState::Retained) => true,
+        Some(UserState::Connected | UserState::Retained | UserState::Disabled) => true,
         Some(UserState::Pending) => matches!(user.status.stage, Some(UserStage::Apply | UserStage::Verify)),
         _ => false,
     };
@@ -159,7 +159,7 @@ proptest! {
         for step in plan.steps() {
             prop_assert_ne!(cluster.users[&step.user].spec.managed, Managed::None);
             let foreign = cluster.world.pairs.iter().find(|pair| pair.key == step.user && pair.external_id.as_deref() != Some(OURS));
-            prop_assert_eq!(foreign, None);
+            prop_assert!(foreign.is_none() || step.op != RunOperation::Put);
         }
         for user in &plan.users {
             let known = cluster.users.get(&user.key);
@@ -169,8 +169,60 @@ proptest! {
         prop_assert!(!matches!(&plan.run, RunPlan::Create(_)) || cluster.gate.is_none());
         let before: Vec<_> = cluster.world.pairs.iter().map(|pair| (pair.key.clone(), pair.teams_user)).collect();
         cluster.pass();
-        for (key, teams) in before {
+        let taken: BTreeSet<_> = plan.steps().iter().filter(|step| step.takes_away()).map(|it| it.user.clone()).collect();
+        for (key, teams) in before.into_iter().filter(|(key, _)| !taken.contains(key)) {
             prop_assert!(cluster.world.pairs.iter().any(|pair| pair.key == key && pair.teams_user == teams));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Whatever is stored and whoever left: nobody protected, unmanaged, still there or in grace is taken from (R5, R8, R12, R15).
+    #[test]
+    fn nobody_is_taken_from_but_a_ripe_candidate(
+        world in world(),
+        stored in stored(),
+        gone in vec(0..PEOPLE, 0..4),
+        protected in proptest::option::of(0..PEOPLE),
+        remove in any::<bool>(),
+    ) {
+        let mut world = world;
+        for index in gone {
+            world.remove_person(index);
+        }
+        let mut cluster = stored.on(world);
+        cluster.spec.removal.action = if remove { RemovalAction::Remove } else { RemovalAction::Disable };
+        cluster.spec.removal.grace_period = crate::api::Period::minutes(10);
+        cluster.spec.protected_users = protected.map(|index| super::world::key(index).to_string()).into_iter().collect();
+        let hash = crate::plan::runs::policy_hash(&cluster.spec);
+        for run in cluster.runs.values_mut().filter(|run| run.spec.policy_hash != "sha256:another") {
+            run.spec.policy_hash.clone_from(&hash);
+        }
+        for _ in 0..4 {
+            let plan = cluster.plan();
+            for step in plan.steps().into_iter().filter(|step| step.takes_away()) {
+                let known = &cluster.users[&step.user].spec;
+                prop_assert!(cluster.world.people.iter().all(|person| person.key != step.user) || known.teams_user_id.is_some());
+                prop_assert!(cluster.previous.is_some());
+                prop_assert_ne!(known.managed, Managed::None);
+                prop_assert!(protected.is_none_or(|index| super::world::key(index) != step.user));
+                let since = known.unmatched_since.as_ref().unwrap().0;
+                prop_assert!(known.leaving.is_some() && since <= cluster.now);
+                prop_assert!(plan.witness.is_some() || step.look.is_some());
+            }
+            if let RunPlan::Create(run) = &plan.disconnect {
+                for action in &run.spec.actions {
+                    let known = &cluster.users[&action.user.parse().unwrap()].spec;
+                    let since = known.unmatched_since.as_ref().unwrap().0;
+                    prop_assert!(cluster.now.duration_since(since).as_mins() >= 10);
+                    prop_assert_eq!(&known.protected_by, &None);
+                }
+                prop_assert_eq!(&run.spec.plan_hash, &crate::plan::runs::plan_hash(&run.spec.actions));
+            }
+            let done = cluster.pass();
+            cluster.between(&done);
         }
     }
 }

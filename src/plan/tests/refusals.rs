@@ -14,7 +14,7 @@ fn refused(cluster: &mut Cluster, reason: Reason, until: Option<Timestamp>) -> A
     let outcome = ActOutcome { results: Vec::new(), refusal: Some(Refusal { reason, until }) };
     let acted = after(&cluster.plan(), &outcome, cluster.now);
     let name = cluster.run().name.clone();
-    cluster.runs.get_mut(&name).unwrap().status = acted.run.clone().unwrap().status;
+    cluster.runs.get_mut(&name).unwrap().status = acted.runs[0].status.clone();
     acted
 }
 
@@ -93,11 +93,13 @@ fn a_request_and_an_answer_end_the_pause() {
 fn an_accepted_user_begins_the_count_anew() {
     let mut cluster = ready_run(3);
     refused(&mut cluster, Reason::ConnectorUnreachable, None);
+    cluster.wait(30);
     refused(&mut cluster, Reason::ConnectorUnreachable, None);
     assert_eq!(refusal(&cluster).count, 2);
+    cluster.wait(60);
     let mut outcome = ActOutcome::default();
     outcome.add(vec![(key(0), StepResult::Accepted), (key(1), StepResult::NotTried)]);
     let acted = after(&cluster.plan(), &outcome, cluster.now);
-    let refusal = acted.run.unwrap().status.refusal.unwrap();
+    let refusal = acted.runs[0].status.refusal.clone().unwrap();
     assert_eq!((refusal.count, refusal.reason.as_str()), (1, "RateLimited"));
 }

@@ -47,7 +47,7 @@ fn a_finished_run_with_a_lost_status_does_nothing_again() {
 fn what_is_in_the_connector_already_is_done() {
     let mut cluster = ready_run(3);
     let step = cluster.plan().steps()[0].clone();
-    cluster.world.put(&step, cluster.now);
+    cluster.world.answer(&step, cluster.now);
     cluster.read();
     let run = resumed(&cluster);
     assert_eq!((run.tally.applied, run.steps.len()), (1, 2));
@@ -186,8 +186,8 @@ fn steps_that_were_not_tried_stay_to_do() {
     let cluster = ready_run(3);
     let plan = cluster.plan();
     let results = vec![(key(0), StepResult::Accepted), (key(1), StepResult::NotTried)];
-    let acted = after(&plan, &ActOutcome { results, refusal: None }, cluster.now);
-    let report = acted.run.unwrap();
+    let mut acted = after(&plan, &ActOutcome { results, refusal: None }, cluster.now);
+    let report = acted.runs.remove(0);
     assert!(!report.closed);
     assert_eq!(report.status.outcome.unwrap().remaining, 2);
     assert_eq!(acted.users.iter().map(|user| &user.key).collect::<Vec<_>>(), [&key(0)]);
@@ -197,7 +197,7 @@ fn steps_that_were_not_tried_stay_to_do() {
 fn what_the_executor_skips_is_counted_as_skipped() {
     let cluster = ready_run(2);
     let results = vec![(key(0), StepResult::Accepted), (key(1), StepResult::Skipped("gone".to_owned()))];
-    let report = after(&cluster.plan(), &ActOutcome { results, refusal: None }, cluster.now).run.unwrap();
+    let report = after(&cluster.plan(), &ActOutcome { results, refusal: None }, cluster.now).runs.remove(0);
     assert_eq!(report.status.state, Some(RunState::PartiallyApplied));
     assert_eq!(report.status.outcome.unwrap().skipped, 1);
 }
@@ -209,12 +209,12 @@ fn a_failure_that_went_through_after_all_is_done() {
     let plan = cluster.plan();
     let lost = StepResult::Failed { reason: Reason::ConnectorUnreachable, message: "no answer".to_owned() };
     let results = vec![(key(0), lost), (key(1), StepResult::NotTried), (key(2), StepResult::NotTried)];
-    let acted = after(&plan, &ActOutcome { results, refusal: None }, cluster.now);
+    let mut acted = after(&plan, &ActOutcome { results, refusal: None }, cluster.now);
     assert_eq!(acted.users[0].status.state, Some(UserState::Pending));
     let name = cluster.run().name.clone();
-    cluster.runs.get_mut(&name).unwrap().status = acted.run.unwrap().status;
+    cluster.runs.get_mut(&name).unwrap().status = acted.runs.remove(0).status;
     let step = plan.steps()[0].clone();
-    cluster.world.put(&step, cluster.now);
+    cluster.world.answer(&step, cluster.now);
     cluster.read();
     cluster.settle();
     assert_eq!(cluster.run_states(), [Some(RunState::Applied)]);
@@ -250,7 +250,7 @@ fn licenses_in_use_that_are_not_listed_yet_are_not_counted_twice() {
     let plan = cluster.plan();
     let results: Vec<_> = (0..2).map(|index| (key(index), StepResult::Accepted)).collect();
     for step in &plan.steps()[..2] {
-        cluster.world.put(step, cluster.now);
+        cluster.world.answer(step, cluster.now);
     }
     let acted = after(&plan, &ActOutcome { results, refusal: None }, cluster.now);
     for user in &acted.users {
@@ -274,9 +274,10 @@ fn licenses_in_use_that_are_not_listed_yet_are_not_counted_twice() {
 fn a_refused_user_is_not_tried_again_in_the_same_run() {
     let mut cluster = ready_run(3);
     let refused = StepResult::Failed { reason: Reason::Rejected, message: "no".to_owned() };
-    let acted = after(&cluster.plan(), &ActOutcome { results: vec![(key(0), refused)], refusal: None }, cluster.now);
+    let outcome = ActOutcome { results: vec![(key(0), refused)], refusal: None };
+    let mut acted = after(&cluster.plan(), &outcome, cluster.now);
     let name = cluster.run().name.clone();
-    cluster.runs.get_mut(&name).unwrap().status = acted.run.unwrap().status;
+    cluster.runs.get_mut(&name).unwrap().status = acted.runs.remove(0).status;
     cluster.read();
     let run = resumed(&cluster);
     assert_eq!((run.tally.failed, run.skipped.len()), (1, 0));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use crate::api::{Reason, RegistrationState};
+use crate::api::{Reason, RegistrationState, RunOperation};
 use crate::domain::{E164, EntraObjectId, OrganizationId, UserKey};
 use crate::plan::acted::StepResult;
 use crate::plan::snapshot::{
@@ -171,8 +171,33 @@ impl World {
         self.assignments.retain(|assignment| assignment.target != Some(teams_id(index)));
     }
 
+    /// The connector answers one operation.
+    pub(super) fn answer(&mut self, step: &Step, at: Timestamp) -> StepResult {
+        if step.op == RunOperation::Put {
+            return self.put(step, at);
+        }
+        let refused = self
+            .refuses
+            .get(&step.user)
+            .map(|reason| StepResult::Failed { reason: *reason, message: format!("The connector says {reason}.") });
+        if let Some(refused) = refused {
+            return refused;
+        }
+        let Some(pair) = self.pairs.iter_mut().find(|pair| pair.key == step.user) else { return StepResult::Accepted };
+        if step.op == RunOperation::Delete {
+            assert!(!pair.enabled, "deleted while enabled");
+            self.pairs.retain(|pair| pair.key != step.user);
+            self.entitlement.licenses_in_use -= 1;
+        } else {
+            pair.enabled = step.op == RunOperation::Enable;
+            pair.updated_at = at;
+        }
+        self.changes_since = self.changes_since.or(Some(at));
+        StepResult::Accepted
+    }
+
     /// The connector answers a PUT.
-    pub(super) fn put(&mut self, step: &Step, at: Timestamp) -> StepResult {
+    fn put(&mut self, step: &Step, at: Timestamp) -> StepResult {
         let refuse = |reason: Reason| StepResult::Failed { reason, message: format!("The connector says {reason}.") };
         if let Some(reason) = self.refuses.get(&step.user) {
             return refuse(*reason);
@@ -216,6 +241,12 @@ impl World {
     pub(super) fn push(&mut self, at: Timestamp) {
         self.changes_since = None;
         let id = format!("push-{}", self.pushes.len());
+        let gone = |voice: &VoiceState| !self.pairs.iter().any(|pair| pair.enabled && pair.teams_user == voice.id);
+        for voice in self.voice.iter_mut().filter(|voice| gone(voice)) {
+            voice.number = None;
+            voice.enterprise_voice = false;
+            self.assignments.retain(|it| it.target != Some(voice.id) || it.kind == TeamsNumberKind::Other);
+        }
         self.pushes.insert(0, Job { id, state: JobState::Done, started_at: at, finished_at: Some(at), users: 0 });
         for pair in self.pairs.iter_mut().filter(|pair| pair.enabled) {
             pair.registration = RegistrationState::Registered;

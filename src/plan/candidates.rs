@@ -1,0 +1,46 @@
+//! Who may lose service: managed, gone by two complete readings that agree, grace over, not protected (R5, R8, R12, R15).
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::records::Records;
+use super::subjects::{Finding, Subject};
+use crate::api::{Managed, RemovalAction, RunOperation};
+
+/// How somebody who is no longer called for stands on the way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Candidacy {
+    /// Never: unmanaged, protected, not gone by two readings, or under Retain.
+    Not,
+    /// Until the grace period ends.
+    InGrace(Timestamp),
+    /// The policy's action decides.
+    Ripe,
+}
+
+/// What the policy does with a candidate; `None` under Retain.
+pub(super) fn operation(records: &Records<'_>) -> Option<RunOperation> {
+    match records.observed.spec.removal.action {
+        RemovalAction::Retain => None,
+        RemovalAction::Disable => Some(RunOperation::Disable),
+        RemovalAction::Remove => Some(RunOperation::Delete),
+    }
+}
+
+/// How the user stands. Whose user it is and since when nobody calls for him is taken from the stored spec only.
+pub(super) fn of(records: &Records<'_>, subject: &Subject<'_>) -> Candidacy {
+    let (Some(op), Some(known), Some(pair)) = (operation(records), subject.known, subject.pair) else {
+        return Candidacy::Not;
+    };
+    let is_gone = subject.gone.is_some() && matches!(subject.finding, Finding::Retained(_));
+    let is_ours = subject.managed != Managed::None && known.spec.managed != Managed::None;
+    let is_left = pair.enabled || op == RunOperation::Delete;
+    if !is_gone || !is_ours || !is_left || subject.protected_by.is_some() {
+        return Candidacy::Not;
+    }
+    let grace = records.observed.spec.removal.grace_period.signed();
+    let Some(since) = &known.spec.unmatched_since else {
+        return Candidacy::InGrace(records.now.saturating_add(grace).unwrap_or(Timestamp::MAX));
+    };
+    let end = since.0.saturating_add(grace).unwrap_or(Timestamp::MAX);
+    if end <= records.now { Candidacy::Ripe } else { Candidacy::InGrace(end) }
+}

@@ -1,0 +1,363 @@
+//! The run that takes service away: proposed from the candidates, held by guard and approval, resumed from its frozen actions.
+//!
+//! **Architecture invariants**
+//! - It is stored before its first write, and `leaving` in the user's spec before the first call for that user.
+//! - Whoever came back, is protected or does not fit the old values is skipped, so a forged run can do nothing new.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::candidates::{self, Candidacy};
+use super::decision::{self, Decision};
+use super::guard::{self, Count};
+use super::observed::KnownRun;
+use super::polling;
+use super::protection::Protection;
+use super::records::{self, Records};
+use super::run_status::{Tally, Wait};
+use super::runs::{self, MAX_ACTIONS, Verdict};
+use super::snapshot::ConnectorUser;
+use super::subjects::{Finding, Subject};
+use super::user_plan::{EarlyWarning, ResumedRun, Step};
+use crate::api::{
+    ActionArgs, ActionExpected, Approval, Managed, PairValues, Reason, Removals, RunAction, RunOperation, RunType,
+};
+use crate::domain::{EntraObjectId, UserKey};
+
+/// How somebody who is no longer called for stands with runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// In a run that waits for a decision.
+    Awaiting,
+    /// In a run, or ripe for the next one.
+    Queued,
+    /// Being taken away now: `leaving` is set.
+    Executing,
+    /// Somebody denied it.
+    Denied,
+}
+
+/// What is done about service that is to be taken away.
+pub(super) struct Disconnect {
+    /// About the run.
+    pub decision: Decision,
+    /// How users stand with it.
+    pub roles: HashMap<UserKey, Role>,
+    /// For `status.removals`.
+    pub removals: Removals,
+    /// Licensed pairs whose deletion is planned.
+    pub to_remove: usize,
+    /// Candidates in grace would exceed the guard.
+    pub warning: Option<EarlyWarning>,
+}
+
+struct Planner<'d, 'a> {
+    records: &'d Records<'a>,
+    subjects: &'d BTreeMap<UserKey, Subject<'a>>,
+    protection: &'d Protection,
+    ripe: Vec<&'d Subject<'a>>,
+    is_older_reading: bool,
+}
+
+/// What is done about service that is to be taken away.
+pub(super) fn plan<'a>(
+    records: &Records<'a>,
+    subjects: &BTreeMap<UserKey, Subject<'a>>,
+    protection: &Protection,
+    is_older_reading: bool,
+) -> Disconnect {
+    let ripe = subjects.values().filter(|it| candidates::of(records, it) == Candidacy::Ripe).collect();
+    let planner = Planner { records, subjects, protection, ripe, is_older_reading };
+    let count = guard::count(records, subjects, records.disconnect);
+    let mut plan = match records.disconnect {
+        Some(run) => planner.go_on(run, count),
+        None => planner.propose(count),
+    };
+    plan.warning = planner.warning(count);
+    plan
+}
+
+impl Planner<'_, '_> {
+    /// No run is open: the ripe candidates form one, unless all of them were denied.
+    fn propose(&self, count: Count) -> Disconnect {
+        let records = self.records;
+        let denied: HashSet<&str> = records.denied(RunType::Disconnect).collect();
+        let is_denied = |it: &&&Subject<'_>| denied.contains(it.key.as_str());
+        let all_denied = self.ripe.iter().all(|it| is_denied(&it));
+        let role = if all_denied { Role::Denied } else { Role::Queued };
+        let mut roles: HashMap<_, _> = self.ripe.iter().map(|it| (it.key.clone(), role)).collect();
+        let may = records.may_write() && !self.is_older_reading && self.protection.unknown == 0;
+        if all_denied || !may || self.is_backing_off() {
+            return result(Decision::None, roles, count, 0);
+        }
+        let Some(op) = candidates::operation(records) else {
+            return result(Decision::None, roles, count, 0);
+        };
+        let actions: Vec<_> = self.ripe.iter().take(MAX_ACTIONS).filter_map(|it| action(it, op)).collect();
+        let to_remove = actions.iter().filter(|action| action.op == RunOperation::Delete).count();
+        let waiting = self.held(count, self.ripe.len(), can_call(self.ripe.iter().copied()));
+        if waiting.is_some() {
+            for role in roles.values_mut() {
+                *role = Role::Awaiting;
+            }
+        }
+        let decision = match runs::frozen(records, RunType::Disconnect, actions) {
+            Some((name, spec)) => Decision::Create(name, spec, waiting),
+            None => Decision::None,
+        };
+        result(decision, roles, count, to_remove)
+    }
+
+    /// A run that ended with failures or vetoes is not followed at once by the next.
+    fn is_backing_off(&self) -> bool {
+        let closed = self.records.disconnects.iter().rev().filter(|run| !runs::is_open(run));
+        let failed: Vec<_> = closed.take_while(|run| !run.status.failures.is_empty()).collect();
+        let ended = failed.first().and_then(|run| run.status.finished_at.as_ref());
+        let until = ended.map(|at| polling::retry_after(at.0, super::counters::number(failed.len())));
+        until.is_some_and(|until| until > self.records.now) && !self.records.requested
+    }
+
+    /// Why the actions wait for a decision (R1, R2, R3, R6).
+    fn held(&self, count: Count, planned: usize, taken: usize) -> Option<Wait> {
+        let spec = self.records.observed.spec;
+        if count.is_exceeded_by(planned, taken) {
+            return Some(Wait::Guard { planned: planned + count.in_window, allowed: count.allowed });
+        }
+        (spec.approval != Approval::Automatic).then_some(Wait::Approval)
+    }
+
+    fn go_on(&self, run: &KnownRun, count: Count) -> Disconnect {
+        let verdicts = self.verdicts(run);
+        let tally = decision::tally(&verdicts);
+        let status = decision::status_of(run, &verdicts, self.records.now);
+        let limit = self.records.failure_limit();
+        let ending = decision::superseded(self.records, run).or_else(|| tally.ending(limit));
+        if let Some(ending) = ending {
+            let role = if ending == super::run_status::Ending::Denied { Role::Denied } else { Role::Queued };
+            let roles = self.ripe.iter().map(|it| (it.key.clone(), role)).collect();
+            return result(Decision::Close(run.name.clone(), status, tally, ending), roles, count, 0);
+        }
+        let waiting = self.waiting(run, count, &verdicts);
+        let (resumed, roles) = self.resume(run, status, verdicts, tally, waiting);
+        let to_remove = self.to_remove(run);
+        let own = if run.spec.decision.is_none() { guard::done(run) } else { 0 };
+        let shown = Count { in_window: count.in_window + own, ..count };
+        result(Decision::Resume(resumed), roles, shown, to_remove)
+    }
+
+    /// Licensed pairs of the run that a deletion still waits for.
+    fn to_remove(&self, run: &KnownRun) -> usize {
+        let deletes = run.spec.actions.iter().filter(|action| action.op == RunOperation::Delete);
+        let open =
+            deletes.filter(|action| matches!(self.verdict(run, action), Some((_, Verdict::Todo(_) | Verdict::Hold))));
+        let subject = |action: &RunAction| self.subjects.get(&action.user.parse::<UserKey>().ok()?);
+        open.filter_map(subject).filter(|it| it.pair.is_some_and(|pair| pair.licensed)).count()
+    }
+
+    fn waiting(&self, run: &KnownRun, count: Count, verdicts: &[(UserKey, Verdict)]) -> Option<Wait> {
+        let records = self.records;
+        let live: HashSet<&UserKey> =
+            verdicts.iter().filter(|(_, it)| !matches!(it, Verdict::Skip(_))).map(|(key, _)| key).collect();
+        let others: Vec<_> = self.ripe.iter().copied().filter(|it| !live.contains(&it.key)).collect();
+        let todo = live.iter().filter_map(|key| self.subjects.get(*key));
+        let taken = can_call(todo.chain(others.iter().copied()));
+        let own = guard::done(run).max(live.len());
+        let planned = own + others.len();
+        let held = if run.spec.decision.is_none() { self.held(count, planned, taken) } else { None };
+        if held.is_some() {
+            held
+        } else if let Some(wait) = decision::stopped(records, run, self.is_older_reading) {
+            Some(wait)
+        } else if self.protection.unknown > 0 {
+            Some(Wait::Protection)
+        } else if !verdicts.iter().any(|(_, it)| matches!(it, Verdict::Todo(_))) {
+            Some(Wait::Agreement)
+        } else {
+            None
+        }
+    }
+
+    /// The next users at a time, those who were begun first; calls only for whom `leaving` is stored.
+    fn resume(
+        &self,
+        run: &KnownRun,
+        status: crate::api::UserSyncRunStatus,
+        verdicts: Vec<(UserKey, Verdict)>,
+        tally: Tally,
+        waiting: Option<Wait>,
+    ) -> (ResumedRun, HashMap<UserKey, Role>) {
+        let is_held = matches!(waiting, Some(Wait::Approval | Wait::Guard { .. }));
+        let (mut todo, mut skipped, mut roles) = (Vec::new(), Vec::new(), HashMap::new());
+        for (key, verdict) in verdicts {
+            match verdict {
+                Verdict::Todo(step) => {
+                    roles.insert(key, if is_held { Role::Awaiting } else { Role::Queued });
+                    todo.push(step);
+                }
+                Verdict::Skip(why) => skipped.push((key, why)),
+                Verdict::Done | Verdict::Failed | Verdict::Hold => {}
+            }
+        }
+        let begun = |step: &Step| self.is_begun(run, &step.user);
+        todo.sort_by_key(|step| !begun(step));
+        todo.truncate(self.records.observed.spec.rollout.batch_size as usize);
+        let is_sending = waiting.is_none();
+        for step in todo.iter().filter(|step| is_sending || begun(step)) {
+            roles.insert(step.user.clone(), Role::Executing);
+        }
+        let steps: Vec<_> = todo.into_iter().filter(|step| is_sending && begun(step)).collect();
+        let waiting = waiting.or_else(|| steps.is_empty().then_some(Wait::Objects));
+        (
+            ResumedRun {
+                name: run.name.clone(),
+                steps,
+                waiting,
+                skipped,
+                tally,
+                status,
+                limit: self.records.failure_limit(),
+            },
+            roles,
+        )
+    }
+
+    fn is_begun(&self, run: &KnownRun, user: &UserKey) -> bool {
+        self.records.users.get(user).is_some_and(|known| known.spec.leaving.as_deref() == Some(run.name.as_str()))
+    }
+
+    fn verdicts(&self, run: &KnownRun) -> Vec<(UserKey, Verdict)> {
+        run.spec.actions.iter().filter_map(|action| self.verdict(run, action)).collect()
+    }
+
+    /// How an action stands.
+    fn verdict(&self, run: &KnownRun, action: &RunAction) -> Option<(UserKey, Verdict)> {
+        let key: UserKey = action.user.parse().ok()?;
+        let skip = |why: &str| Verdict::Skip(why.to_owned());
+        let Some(subject) = self.subjects.get(&key) else { return Some((key, skip("the user is no longer there"))) };
+        let begun = self.is_begun(run, &key);
+        let refused = run.status.failures.iter().find(|failure| failure.user == action.user);
+        let verdict = match (subject.pair, refused) {
+            _ if !matches!(action.op, RunOperation::Disable | RunOperation::Delete) => skip("not for such a run"),
+            _ if subject.finding == Finding::Keep => Verdict::Hold,
+            (None, _) if begun || changed_by(subject, run) => Verdict::Done,
+            (None, _) => skip("nothing is left in the connector"),
+            (Some(pair), _) if begun && !pair.enabled && action.op == RunOperation::Disable => Verdict::Done,
+            (_, Some(refused)) if refused.reason == Reason::StillPresent.as_str() => skip("found by id just before"),
+            (_, Some(_)) => Verdict::Failed,
+            (Some(pair), None) => self.called_for(action, subject, pair, begun),
+        };
+        Some((key, verdict))
+    }
+
+    fn called_for(&self, action: &RunAction, subject: &Subject<'_>, pair: &ConnectorUser, begun: bool) -> Verdict {
+        let skip = |why: &str| Verdict::Skip(why.to_owned());
+        if subject.protected_by.is_some() {
+            return skip("the user is protected");
+        }
+        if subject.managed == Managed::None || subject.known.is_none_or(|it| it.spec.managed == Managed::None) {
+            return skip("the user is not managed by this policy");
+        }
+        let Some(gone) = subject.gone.filter(|_| matches!(subject.finding, Finding::Retained(_))) else {
+            return skip("the user is called for again");
+        };
+        let ripe = candidates::of(self.records, subject) == Candidacy::Ripe;
+        if candidates::operation(self.records) != Some(action.op) || !(ripe || begun) {
+            return skip("the grace period is not over");
+        }
+        let same_pair = action.expected.teams_user_id.as_deref() == Some(pair.teams_user.to_string().as_str());
+        let same = same_pair
+            && action.expected.phone_number.as_deref() == pair.number.as_ref().map(crate::domain::E164::as_str)
+            && action.expected.enabled == Some(pair.enabled);
+        if !same_pair || !(same || begun) {
+            return skip("the pair in the connector changed");
+        }
+        let op = if pair.enabled { RunOperation::Disable } else { RunOperation::Delete };
+        Verdict::Todo(Step {
+            user: subject.key.clone(),
+            op,
+            teams_user: pair.teams_user,
+            number: None,
+            external_id: self.records.observed.external_id.to_owned(),
+            is_last: op == action.op,
+            look: Some(gone),
+            before: before(action),
+        })
+    }
+
+    /// Candidates in grace who, with what is ripe and done, would exceed the guard: told at once, not a day later.
+    fn warning(&self, count: Count) -> Option<EarlyWarning> {
+        let in_grace: Vec<_> = self
+            .subjects
+            .values()
+            .filter(|it| matches!(candidates::of(self.records, it), Candidacy::InGrace(_)))
+            .collect();
+        let planned = in_grace.len() + self.ripe.len();
+        let taken = can_call(in_grace.iter().copied().chain(self.ripe.iter().copied()));
+        let exceeds = !in_grace.is_empty() && count.is_exceeded_by(planned, taken);
+        exceeds.then(|| EarlyWarning {
+            users: super::counters::number(planned + count.in_window),
+            allowed: super::counters::number(count.allowed),
+        })
+    }
+}
+
+fn result(decision: Decision, roles: HashMap<UserKey, Role>, count: Count, to_remove: usize) -> Disconnect {
+    let number = super::counters::number;
+    let removals = Removals { in_window: number(count.in_window), allowed: number(count.allowed) };
+    Disconnect { decision, roles, removals, to_remove, warning: None }
+}
+
+/// How many of them can call now.
+fn can_call<'s, 'a: 's>(subjects: impl Iterator<Item = &'s Subject<'a>>) -> usize {
+    subjects.filter(|it| it.pair.is_some_and(|pair| pair.enabled)).count()
+}
+
+fn changed_by(subject: &Subject<'_>, run: &KnownRun) -> bool {
+    subject.last_change().is_some_and(|change| change.run == run.name)
+}
+
+fn action(subject: &Subject<'_>, op: RunOperation) -> Option<RunAction> {
+    let pair = subject.pair?;
+    let expected = ActionExpected {
+        in_connector: true,
+        enabled: Some(pair.enabled),
+        teams_user_id: Some(pair.teams_user.to_string()),
+        phone_number: pair.number.as_ref().map(|number| number.as_str().to_owned()),
+    };
+    Some(RunAction { user: subject.key.to_string(), op, args: ActionArgs::default(), expected })
+}
+
+/// What the connector had when the run was planned.
+pub(super) fn before(action: &RunAction) -> PairValues {
+    let ActionExpected { in_connector: _, enabled, teams_user_id, phone_number } = action.expected.clone();
+    PairValues { teams_user_id, phone_number, enabled }
+}
+
+/// A user who is known to be there: what a last look must find, or the look itself cannot be trusted.
+pub(super) fn witness(subjects: &BTreeMap<UserKey, Subject<'_>>) -> Option<(UserKey, EntraObjectId)> {
+    let present = |it: &Subject<'_>| {
+        matches!(it.finding, Finding::Present(_)).then(|| Some((it.key.clone(), it.teams?.id))).flatten()
+    };
+    subjects.values().find_map(present)
+}
+
+/// Whether calls that a run forbade are to be given back: the user came back, or nothing takes the rest any more.
+pub(super) fn restores(records: &Records<'_>, subject: &Subject<'_>, disconnect: &Disconnect) -> bool {
+    let Some(known) = subject.known.filter(|known| known.spec.leaving.is_some()) else { return false };
+    let is_half = subject.pair.is_some_and(|pair| !pair.enabled && pair.licensed) && subject.managed != Managed::None;
+    if !is_half || known.spec.managed == Managed::None || subject.finding == Finding::Keep {
+        return false;
+    }
+    let is_gone = subject.gone.is_some() && matches!(subject.finding, Finding::Retained(_));
+    let stays_disabled = is_gone
+        && subject.protected_by.is_none()
+        && match candidates::operation(records) {
+            Some(RunOperation::Disable) => true,
+            Some(_) => {
+                matches!(disconnect.roles.get(&subject.key), Some(Role::Awaiting | Role::Queued | Role::Executing))
+            }
+            None => false,
+        };
+    // Whose pair another Microsoft user has is never touched.
+    let same = records::pin(known) == subject.pair.map(|pair| pair.teams_user);
+    !stays_disabled && same
+}

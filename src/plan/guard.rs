@@ -1,0 +1,81 @@
+//! The removal guard: how many may lose service within a window without somebody's approval (R1, R2).
+//!
+//! **Architecture invariant:** what is counted comes from the specs of runs and users and from complete readings. A status may
+//! only say that a run never began; where it is lost, everything counts as done.
+
+use std::collections::{BTreeMap, HashSet};
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::observed::KnownRun;
+use super::records::Records;
+use super::runs;
+use super::subjects::Subject;
+use crate::api::{Decision, Guard, Managed, RunType};
+use crate::domain::UserKey;
+
+/// What the guard counts, the judged run aside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    /// Users who lost service within the window through runs that nobody approved.
+    pub in_window: usize,
+    /// So many may.
+    pub allowed: usize,
+    /// Users in the policy's care whose calls are allowed now.
+    pub enabled: usize,
+}
+
+impl Count {
+    /// Whether so many more are too many. `taken`: how many of them can call now; the last one is always too many.
+    pub(super) fn is_exceeded_by(self, planned: usize, taken: usize) -> bool {
+        planned > 0 && (self.in_window + planned > self.allowed || (taken > 0 && taken >= self.enabled))
+    }
+}
+
+/// `min(maxCount, max(alwaysAllow, floor(maxPercent × managed)))`.
+pub(super) fn allowed(guard: &Guard, managed: usize) -> usize {
+    let share = managed.saturating_mul(guard.max_percent as usize) / 100;
+    share.max(guard.always_allow as usize).min(guard.max_count as usize)
+}
+
+/// What is counted while `judged` is decided about.
+pub(super) fn count(
+    records: &Records<'_>,
+    subjects: &BTreeMap<UserKey, Subject<'_>>,
+    judged: Option<&KnownRun>,
+) -> Count {
+    let guard = &records.observed.spec.removal.guard;
+    let can_call =
+        |subject: &Subject<'_>| subject.managed != Managed::None && subject.pair.is_some_and(|pair| pair.enabled);
+    let enabled: HashSet<&str> = subjects.values().filter(|it| can_call(it)).map(|it| it.key.as_str()).collect();
+    let others = records.disconnects.iter().filter(|run| judged.is_none_or(|judged| judged.name != run.name));
+    let within: Vec<_> = others.filter(|run| is_within(run, guard, records.now)).collect();
+    let in_window = within.iter().filter(|run| run.spec.decision != Some(Decision::Approve)).map(|run| done(run)).sum();
+    let of_runs = within.iter().filter(|run| done(run) > 0).map(|run| **run).chain(judged);
+    let touched: HashSet<&str> =
+        of_runs.flat_map(|run| run.spec.actions.iter().map(|action| action.user.as_str())).collect();
+    let lost = touched.difference(&enabled).count();
+    Count { in_window, allowed: allowed(guard, enabled.len() + lost), enabled: enabled.len() }
+}
+
+/// Whether the run counts: it is open, or not longer over than the window.
+pub(super) fn is_within(run: &KnownRun, guard: &Guard, now: Timestamp) -> bool {
+    if run.spec.run_type != RunType::Disconnect {
+        return false;
+    }
+    let ended = run.status.finished_at.as_ref().map_or(run.spec.created_at.0, |time| time.0);
+    let is_going_on = run.status.state.is_some() && runs::is_open(run);
+    is_going_on || now.duration_since(ended) < guard.window.signed()
+}
+
+/// Whether the status was lost: a run has its counters from its first status on, and they are never filled in later.
+pub(super) fn is_lost(run: &KnownRun) -> bool {
+    run.status.counters.is_none()
+}
+
+/// How many actions of a run count: all of them once it began, for somebody may have lost service for a while and got it back;
+/// all of them where a status is lost.
+pub(super) fn done(run: &KnownRun) -> usize {
+    let began = is_lost(run) || run.status.started_at.is_some();
+    if began { run.spec.actions.len() } else { 0 }
+}

@@ -1,0 +1,172 @@
+//! A slow, simple model of who may lose service, compared with the planner over random histories (R1, R2, R5, R8, R12, R15).
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::cluster::Cluster;
+use super::world::{OURS, World, key};
+use crate::api::{Decision, Managed, Period, RemovalAction, RunState, RunType};
+use crate::plan::observed::KnownRun;
+
+const PEOPLE: usize = 8;
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Leave(usize),
+    Return(usize),
+    Wait(i64),
+    Decide(bool),
+    LoseStatus,
+    Restart,
+    Protect(usize),
+    Work,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => (0..PEOPLE).prop_map(Event::Leave),
+        2 => (0..PEOPLE).prop_map(Event::Return),
+        3 => (1_i64..100).prop_map(Event::Wait),
+        1 => any::<bool>().prop_map(Event::Decide),
+        1 => Just(Event::LoseStatus),
+        1 => Just(Event::Restart),
+        1 => (0..PEOPLE).prop_map(Event::Protect),
+        6 => Just(Event::Work),
+    ]
+}
+
+/// What the rules remember of the history.
+#[derive(Default)]
+struct Model {
+    /// Since when nobody calls for a user, by the second reading of the two that agreed.
+    gone_since: BTreeMap<usize, Timestamp>,
+    /// When somebody lost service, and by which run.
+    lost: Vec<(Timestamp, String)>,
+}
+
+impl Model {
+    /// What one pass took, checked by each rule on its own.
+    fn took(&mut self, cluster: &Cluster, before: &World, run: Option<&str>) -> Result<(), TestCaseError> {
+        let enabled = |world: &World, index| world.pairs.iter().any(|pair| pair.key == key(index) && pair.enabled);
+        for index in 0..PEOPLE {
+            if !enabled(before, index) || enabled(&cluster.world, index) {
+                continue;
+            }
+            let since = self.gone_since.get(&index);
+            let grace = SignedDuration::from_hours(1);
+            prop_assert!(since.is_some_and(|since| cluster.now.duration_since(*since) >= grace), "in grace: {index}");
+            prop_assert!(!cluster.spec.protected_users.contains(&key(index).to_string()), "protected: {index}");
+            let pair = before.pairs.iter().find(|pair| pair.key == key(index)).unwrap();
+            prop_assert_eq!(pair.external_id.as_deref(), Some(OURS));
+            let run = run.unwrap_or_default();
+            self.lost.push((cluster.now, run.to_owned()));
+            if !is_approved(cluster, run) {
+                let left =
+                    before.pairs.iter().filter(|it| it.enabled && it.external_id.as_deref() == Some(OURS)).count();
+                prop_assert!(left > 1, "the last one");
+            }
+        }
+        let window = SignedDuration::from_hours(24);
+        let counts =
+            |(at, run): &&(Timestamp, String)| cluster.now.duration_since(*at) < window && !is_approved(cluster, run);
+        let recent = self.lost.iter().filter(counts).count();
+        prop_assert!(recent <= 2, "{recent} within the window");
+        Ok(())
+    }
+
+    fn look(&mut self, cluster: &Cluster, twice: bool) {
+        for index in 0..PEOPLE {
+            if cluster.world.people.iter().any(|person| person.key == key(index)) {
+                self.gone_since.remove(&index);
+            } else if twice {
+                self.gone_since.entry(index).or_insert(cluster.now);
+            }
+        }
+    }
+}
+
+fn run_open(cluster: &Cluster) -> Option<&KnownRun> {
+    let open = |run: &&KnownRun| {
+        run.spec.run_type == RunType::Disconnect
+            && matches!(run.status.state, None | Some(RunState::Running | RunState::AwaitingApproval))
+    };
+    cluster.runs.values().filter(open).min_by_key(|run| (run.spec.created_at.0, run.name.clone()))
+}
+
+fn is_approved(cluster: &Cluster, run: &str) -> bool {
+    cluster.runs.get(run).is_some_and(|run| run.spec.decision == Some(Decision::Approve))
+}
+
+fn happens(cluster: &mut Cluster, event: Event, everybody: &World) {
+    match event {
+        Event::Leave(index) => cluster.world.remove_person(index),
+        Event::Return(index) if cluster.world.people.iter().all(|person| person.key != key(index)) => {
+            let of = |list: &[crate::plan::snapshot::GotoUser]| list.iter().find(|it| it.key == key(index)).cloned();
+            cluster.world.people.extend(of(&everybody.people));
+            cluster.world.lines.extend(everybody.lines.iter().find(|it| it.key == key(index)).cloned());
+            cluster.world.candidates.extend(everybody.candidates.iter().find(|it| it.key == key(index)).cloned());
+        }
+        Event::Wait(minutes) => cluster.now += SignedDuration::from_mins(minutes),
+        Event::Decide(approve) => {
+            let waiting = |run: &&mut KnownRun| run.status.state == Some(RunState::AwaitingApproval);
+            if let Some(run) = cluster.runs.values_mut().find(|run| waiting(run)) {
+                run.spec.decision = Some(if approve { Decision::Approve } else { Decision::Deny });
+            }
+        }
+        Event::LoseStatus => {
+            cluster.users.values_mut().for_each(|user| user.status = crate::api::TeamsConnectorUserStatus::default());
+            cluster.runs.values_mut().for_each(|run| run.status = crate::api::UserSyncRunStatus::default());
+        }
+        Event::Restart => cluster.restart(),
+        Event::Protect(index) => {
+            let entry = key(index).to_string();
+            let present = cluster.users.get(&key(index)).is_some_and(|user| user.spec.managed != Managed::None);
+            if present && !cluster.spec.protected_users.contains(&entry) {
+                cluster.spec.protected_users.push(entry);
+            }
+        }
+        Event::Return(_) | Event::Work => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever happens in whatever order: every rule holds at every call, and the counters add up.
+    #[test]
+    fn nobody_loses_service_but_by_the_rules(events in vec(event(), 1..40), action in 0..2) {
+        let mut cluster = Cluster::connected(PEOPLE);
+        let everybody = cluster.world.clone();
+        cluster.spec.removal.action = if action == 0 { RemovalAction::Remove } else { RemovalAction::Disable };
+        cluster.spec.removal.grace_period = "1h".parse::<Period>().unwrap();
+        cluster.settle();
+        let mut model = Model::default();
+        for event in events {
+            happens(&mut cluster, event, &everybody);
+            for _ in 0..3 {
+                cluster.read();
+                model.look(&cluster, cluster.previous.is_some());
+                let before = cluster.world.clone();
+                let run = run_open(&cluster).map(|run| run.name.clone());
+                let plan = cluster.pass();
+                let counters = plan.counters.unwrap();
+                let current = u32::try_from(before.pairs.iter().filter(|pair| pair.licensed).count()).unwrap();
+                prop_assert_eq!(counters.users_after_sync + counters.users_to_remove, current + counters.users_to_add);
+                prop_assert!(counters.users_to_add <= counters.licenses_available);
+                model.took(&cluster, &before, run.as_deref())?;
+                if plan.needs_import_after.is_some() {
+                    cluster.world.import(cluster.now);
+                }
+                if cluster.world.changes_since.is_some() {
+                    cluster.world.push(cluster.now);
+                }
+            }
+        }
+        cluster.read_twice();
+        cluster.settle_while_waiting();
+    }
+}

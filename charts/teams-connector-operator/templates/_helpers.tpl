@@ -51,9 +51,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [teamsconnector.dev]
   resources: [teamsconnectoraccounts, usersyncpolicies]
   verbs: [get, list, watch, patch]
-# These two are the operator's own.
+# A run is stored once and never changed: without patch the operator cannot decide about its own plan.
 - apiGroups: [teamsconnector.dev]
-  resources: [usersyncruns, teamsconnectorusers]
+  resources: [usersyncruns]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [teamsconnector.dev]
+  resources: [teamsconnectorusers]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [teamsconnector.dev]
   resources:

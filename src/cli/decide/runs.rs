@@ -128,6 +128,12 @@ mod tests {
     fn the_patch_tests_what_was_printed_and_adds_two_fields() {
         let patch = patch(&disconnect(), Decision::Approve, "maria").unwrap();
         let lines: Vec<String> = patch.0.iter().map(ToString::to_string).collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        {"op":"test","path":"/metadata/uid","value":"9691223a-b770-4d8b-a9f6-30e8c80bb765"}
+        {"op":"test","path":"/spec/planHash","value":"sha256:8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f"}
+        {"op":"test","path":"/spec/decision","value":null}
+        {"op":"add","path":"/spec/decision","value":"Approve"}
+        {"op":"add","path":"/spec/decidedBy","value":"maria"}
+        "#);
     }
 }

@@ -134,13 +134,44 @@ mod tests {
     /// S17: who decides sees each person and what that person loses.
     #[test]
     fn a_disconnect_run_is_printed_whole() {
-        insta::assert_snapshot!(whole(&disconnect(), &people()), @"");
+        insta::assert_snapshot!(whole(&disconnect(), &people()), @"
+        Run         telephony/head-office-8fc163ab-1
+        Policy      head-office
+        Type        Disconnect (takes service away)
+        State       AwaitingApproval
+        Waits for   RemovalGuardTripped: 4 would lose service and 2 may.
+        Counters    licensesAvailable 38, licensesTotal 50, usersToAdd 1, usersToRemove 2, usersAfterSync 11
+        Planned     2026-01-05T08:01:48Z
+        Plan hash   sha256:8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f
+        Actions     4
+
+        USER                              E-MAIL                    OPERATION   LOSES                                                 GETS
+        head-office-2000000000000000001   ann.lee@contoso.example   Delete      calls in Teams, +15555550101, the connector license   -
+        head-office-2000000000000000002   jo�[2K@x                  Delete      +15555550102, the connector license                   -
+        head-office-2000000000000000003   -                         Disable     calls in Teams                                        -
+        head-office-2000000000000000004   -                         Put         +15555550104                                          +15555550144
+        ");
     }
 
     #[test]
     fn a_connect_run_is_printed_whole_without_the_right_to_read_users() {
         let people = People { unreadable: Some("users are forbidden".to_owned()), ..People::default() };
-        insta::assert_snapshot!(whole(&connect(), &people), @"");
+        insta::assert_snapshot!(whole(&connect(), &people), @"
+        Run         telephony/head-office-8fc163ab-1
+        Policy      head-office
+        Type        Connect (takes nothing away)
+        State       AwaitingApproval
+        Waits for   RemovalGuardTripped: 4 would lose service and 2 may.
+        Counters    licensesAvailable 38, licensesTotal 50, usersToAdd 1, usersToRemove 2, usersAfterSync 11
+        Planned     2026-01-05T08:01:48Z
+        Plan hash   sha256:8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f
+        Actions     2
+        E-mails     not readable: users are forbidden
+
+        USER                              E-MAIL   OPERATION   LOSES   GETS
+        head-office-2000000000000000005   -        Put         -       calls in Teams, +15555550105
+        head-office-2000000000000000006   -        Enable      -       calls in Teams
+        ");
     }
 
     #[test]

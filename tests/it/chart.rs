@@ -65,8 +65,8 @@ fn people(release: &Release) -> Vec<String> {
             let suffix = role.metadata.name.as_ref()?.strip_prefix("teams-connector-operator-")?;
             let labels = role.metadata.labels.iter().flatten();
             let to = labels.filter_map(|(name, _)| name.strip_prefix("rbac.authorization.k8s.io/aggregate-to-"));
-            let to: String = to.map(|role| format!(" aggregated to {role}")).collect();
-            let lines: String = rules(role).iter().map(|rule| format!("\n  {}", line(rule))).collect();
+            let to = to.map(|role| format!(" aggregated to {role}")).collect::<Vec<_>>().concat();
+            let lines = rules(role).iter().map(|rule| format!("\n  {}", line(rule))).collect::<Vec<_>>().concat();
             Some(format!("{} {suffix}{to}:{lines}", role.types.as_ref()?.kind))
         })
         .collect()

@@ -52,7 +52,7 @@ fn hold(read: &Arc<Notify>, happened: &Arc<Notify>) -> OnKill {
 async fn a_run_that_is_another_one_by_now_is_not_decided() {
     let office = Office::open("replaced", false).await;
     office.waiting("Disconnect").await;
-    let output = approve_while(&office, office.replace_run()).await;
+    let output = approve_while(&office, Box::pin(office.replace_run())).await;
     output.is_refusal("is not the run that was printed any more: nothing was decided");
     assert!(output.told.contains(&"8f".repeat(32)), "{}", output.told);
     let stored = office.stored().await;

@@ -51,7 +51,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [teamsconnector.dev]
   resources: [teamsconnectoraccounts, usersyncpolicies]
   verbs: [get, list, watch, patch]
-# A run is stored once and never changed: without patch the operator cannot decide about its own plan.
+# These two are the operator's own. A run is made once and never changed: its decision belongs to people.
 - apiGroups: [teamsconnector.dev]
   resources: [usersyncruns]
   verbs: [get, list, watch, create, delete]

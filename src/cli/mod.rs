@@ -1,11 +1,14 @@
 //! The commands.
 
+mod cluster;
 mod crds;
+mod decide;
 mod run;
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use teams_connector_operator::api::Decision;
 use teams_connector_operator::settings::Settings;
 
 /// A command of the operator.
@@ -19,6 +22,10 @@ pub(crate) enum Command {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    /// Prints a run that waits for a decision, then lets it be carried out.
+    Approve(decide::Options),
+    /// Prints a run that waits for a decision, then forbids it; it is not proposed again for the same users.
+    Deny(decide::Options),
 }
 
 /// Executes one command.
@@ -29,5 +36,14 @@ pub(crate) fn execute(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(settings) => run::run(*settings),
         Command::Crds { dir } => crds::write(dir.as_deref()),
+        Command::Approve(options) => decide::decide(Decision::Approve, options),
+        Command::Deny(options) => decide::decide(Decision::Deny, options),
     }
+}
+
+/// What every connection of this process is encrypted by.
+fn install_tls() -> anyhow::Result<()> {
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("another TLS provider is installed already"))
 }

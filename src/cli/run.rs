@@ -32,9 +32,7 @@ const STORE_WITHIN: Duration = Duration::from_secs(4);
 /// Runs until SIGTERM or SIGINT, then lets the running passes finish.
 pub(super) fn run(settings: Settings) -> anyhow::Result<()> {
     telemetry::start(settings.log_format, &settings.log)?;
-    rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .map_err(|_| anyhow::anyhow!("another TLS provider is installed already"))?;
+    super::install_tls()?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(operate(settings))
 }
 

@@ -1,9 +1,14 @@
 //! The chart: what it renders to, and what it lets the operator do.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::rbac::v1::PolicyRule;
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Api;
 use kube::api::DynamicObject;
+use kube::runtime::wait::await_condition;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use teams_connector_operator::devenv::chart::{self, Release};
@@ -26,9 +31,89 @@ fn rules(document: &DynamicObject) -> Vec<PolicyRule> {
 #[tokio::test]
 async fn the_rules_are_these_and_no_more() {
     let release = render(json!({})).await;
-    let [role] = release.of_kind("ClusterRole").collect::<Vec<_>>()[..] else { panic!("one ClusterRole") };
+    let own = |role: &&DynamicObject| role.metadata.name.as_deref() == Some("teams-connector-operator");
+    let [role] = release.of_kind("ClusterRole").filter(own).collect::<Vec<_>>()[..] else { panic!("one ClusterRole") };
     let lines: Vec<String> = rules(role).iter().map(line).collect();
     insta::assert_snapshot!(lines.join("\n"));
+    for binding in release.of_kind("ClusterRoleBinding") {
+        assert_eq!(binding.data["roleRef"]["name"], "teams-connector-operator", "people are bound by people");
+    }
+}
+
+/// S5, S17: the roles for people in full, and which add to roles of the cluster: never those that decide or show personal data.
+#[tokio::test]
+async fn the_roles_for_people_are_these() {
+    let release = render(json!({"roles": {"edit": true}})).await;
+    insta::assert_snapshot!(people(&release).join("\n"));
+    let names = |values: Value| async move {
+        let release = render(values).await;
+        people(&release).iter().map(|role| role.split(':').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (approve, reading) = ("ClusterRole approve", "ClusterRole view-people");
+    let aggregated = "ClusterRole view aggregated to view";
+    assert_eq!(names(json!({})).await, [approve, reading, aggregated]);
+    assert_eq!(names(json!({"roles": {"view": false}})).await, [approve, reading]);
+    let within = names(json!({"watchNamespaces": ["north"], "roles": {"edit": true}})).await;
+    assert_eq!(within, ["approve", "view-people", "view", "edit"].map(|role| format!("Role {role}")));
+}
+
+/// Kind, suffix, aggregation and rules of each role that is not the operator's own.
+fn people(release: &Release) -> Vec<String> {
+    let roles = release.of_kind("ClusterRole").chain(release.of_kind("Role"));
+    roles
+        .filter_map(|role| {
+            let suffix = role.metadata.name.as_ref()?.strip_prefix("teams-connector-operator-")?;
+            let labels = role.metadata.labels.iter().flatten();
+            let to = labels.filter_map(|(name, _)| name.strip_prefix("rbac.authorization.k8s.io/aggregate-to-"));
+            let to = to.map(|role| format!(" aggregated to {role}")).collect::<Vec<_>>().concat();
+            let lines = rules(role).iter().map(|rule| format!("\n  {}", line(rule))).collect::<Vec<_>>().concat();
+            Some(format!("{} {suffix}{to}:{lines}", role.types.as_ref()?.kind))
+        })
+        .collect()
+}
+
+/// S5 by the real aggregation: the cluster's view, edit and admin get accounts and policies, and no runs and users.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_roles_of_the_cluster_show_no_personal_data_and_decide_nothing() {
+    let client = harness::control_plane().await.admin().await.unwrap();
+    let release = render(json!({"roles": {"edit": true}})).await;
+    let roles: Vec<_> = release.of_kind("ClusterRole").cloned().collect();
+    chart::apply(&client, &roles, "default").await.unwrap();
+    let cluster_roles: Api<ClusterRole> = Api::all(client);
+    for (name, verb) in [("view", "watch"), ("edit", "delete"), ("admin", "delete")] {
+        let has_it =
+            |role: Option<&ClusterRole>| role.is_some_and(|role| granted(role, "usersyncpolicies").contains(verb));
+        let waiting = await_condition(cluster_roles.clone(), name, has_it);
+        let role = tokio::time::timeout(Duration::from_mins(1), waiting).await.unwrap().unwrap().unwrap();
+        for hidden in ["usersyncruns", "teamsconnectorusers"] {
+            assert_eq!(granted(&role, hidden), BTreeSet::new(), "{name} {hidden}");
+        }
+        assert_eq!(granted(&role, "teamsconnectoraccounts").contains("update"), name != "view", "{name}");
+    }
+}
+
+/// What a role lets somebody do with a resource of ours.
+fn granted(role: &ClusterRole, resource: &str) -> BTreeSet<String> {
+    let rules = role.rules.iter().flatten();
+    let about =
+        |list: &Option<Vec<String>>, word: &str| list.iter().flatten().any(|other| other == word || other == "*");
+    let ours = rules.filter(|rule| about(&rule.api_groups, "teamsconnector.dev") && about(&rule.resources, resource));
+    ours.flat_map(|rule| rule.verbs.clone()).collect()
+}
+
+/// S17: off by default, since it is cluster-wide; its binding keeps to the namespaces that are served.
+#[tokio::test]
+async fn the_decision_policy_is_there_on_demand() {
+    let kinds = ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"];
+    let off = render(json!({})).await;
+    assert!(kinds.iter().all(|kind| off.of_kind(kind).next().is_none()));
+    let on = render(json!({"decisionPolicy": {"enabled": true}, "watchNamespaces": ["north", "south"]})).await;
+    let specs: Vec<Value> =
+        kinds.iter().flat_map(|kind| on.of_kind(kind)).map(|one| one.data["spec"].clone()).collect();
+    insta::assert_json_snapshot!(specs);
+    let everywhere = render(json!({"decisionPolicy": {"enabled": true}})).await;
+    let [binding] = everywhere.of_kind(kinds[1]).collect::<Vec<_>>()[..] else { panic!("one binding") };
+    assert_eq!(binding.data["spec"].get("matchResources"), None);
 }
 
 fn line(rule: &PolicyRule) -> String {
@@ -70,8 +155,13 @@ async fn with_watch_namespaces_every_right_is_in_one_of_them() {
     let release = render(json!({"watchNamespaces": ["north", "south"]})).await;
     assert_eq!(release.of_kind("ClusterRole").chain(release.of_kind("ClusterRoleBinding")).count(), 0);
     for kind in ["Role", "RoleBinding"] {
-        let namespaces: Vec<_> = release.of_kind(kind).map(|role| role.metadata.namespace.clone().unwrap()).collect();
-        assert_eq!(namespaces, ["north", "south"], "{kind}");
+        let mut places = BTreeMap::<_, Vec<_>>::new();
+        for role in release.of_kind(kind) {
+            let (name, namespace) = (role.metadata.name.clone(), role.metadata.namespace.clone().unwrap());
+            places.entry(name.unwrap()).or_default().push(namespace);
+        }
+        assert!(places.contains_key("teams-connector-operator"), "{kind}");
+        assert!(places.values().all(|namespaces| *namespaces == ["north", "south"]), "{kind}: {places:?}");
     }
     for binding in release.of_kind("RoleBinding") {
         let subjects = &binding.data["subjects"];
@@ -155,6 +245,9 @@ async fn the_schema_refuses_what_cannot_work() {
         json!({"serviceAccount": {"create": false}}),
         json!({"endpoints": {"graph": "graph.example"}}),
         json!({"caBundle": {"file": "/a", "secret": {"name": "b"}}}),
+        json!({"roles": {"edit": "yes"}}),
+        json!({"roles": {"approve": false}}),
+        json!({"decisionPolicy": {"enable": true}}),
     ];
     let programs = harness::control_plane().await.programs();
     for values in refused {

@@ -8,6 +8,7 @@ mod connect;
 mod control_plane;
 mod crash;
 mod credentials;
+mod decide;
 mod default_binary;
 mod edits;
 mod environment;

@@ -147,6 +147,7 @@ reasons! {
     FailureLimitReached: Retry, ANYBODY, "Too many writes of the last run failed.", "See the failed users; it is tried again with growing distance.";
     ChangesPending: Waiting, ANYBODY, "Users are being connected.", "Nothing.";
     AwaitingApproval: Human, APPROVER, "A run waits for a decision; nothing of it is carried out before.", "Look at the run's spec.actions, then set its spec.decision to Approve or Deny.";
+    RemovalGuardAhead: Advice, APPROVER, "More users are in their grace period than spec.removal.guard lets lose service.", "Look at the Retained users: mend the cause before the grace period is over, or be ready to decide.";
     RemovalGuardTripped: Human, APPROVER, "More users would lose service within the window than spec.removal.guard allows; nobody does.", "Mend the cause, or look at the run's spec.actions and set its spec.decision to Approve or Deny.";
     ProtectedUserNotFound: Human, TEAM, "An entry of spec.protectedUsers names nobody; all removals are held.", "Correct the entry, or take it out of the list.";
     AwaitingPush: Waiting, ANYBODY, "Changes are in the connector and wait for the push to Teams.", "Nothing here: see the pending action of the account.";

@@ -14,6 +14,7 @@ use super::observer::Observers;
 use super::session::Sessions;
 use crate::api::{PAUSED, REQUESTED_AT, TeamsConnectorAccount, TeamsConnectorUser, UserSyncPolicy, UserSyncRun};
 use crate::clock::Clock;
+use crate::plan::user_plan::EarlyWarning;
 use crate::runtime::lanes::Lanes;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::timers::Timers;
@@ -83,6 +84,8 @@ pub struct Context {
     pub last_writes: LastWrites,
     /// Values of `requestedAt` for which a reading was ordered.
     pub requests: Requested,
+    /// Early warnings that were told.
+    pub warned: Warned,
 }
 
 impl Context {
@@ -193,6 +196,24 @@ impl Requested {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (String, Timestamp)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The last early warning of each policy, by uid: it is told once, and again when its numbers change.
+#[derive(Clone, Debug, Default)]
+pub struct Warned(Arc<Mutex<HashMap<String, EarlyWarning>>>);
+
+impl Warned {
+    /// Whether there is something to tell that was not told yet; it is remembered.
+    pub fn is_new(&self, uid: &str, warning: Option<EarlyWarning>) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match warning {
+            Some(warning) => told.insert(uid.to_owned(), warning) != Some(warning),
+            None => {
+                told.remove(uid);
+                false
+            }
+        }
     }
 }
 

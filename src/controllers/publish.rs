@@ -103,10 +103,19 @@ where
 
 async fn emit<K: Resource<DynamicType = ()>>(ctx: &Context, object: &K, kind: &str, condition: &Condition) {
     let good = kind == READY && (condition.status == "True" || !is_problem(&condition.reason));
+    tell(ctx, object, if good { EventType::Normal } else { EventType::Warning }, &condition.reason).await;
+}
+
+/// A Warning event that belongs to no condition.
+pub(super) async fn warn<K: Resource<DynamicType = ()>>(ctx: &Context, object: &K, reason: Reason) {
+    tell(ctx, object, EventType::Warning, reason.as_str()).await;
+}
+
+async fn tell<K: Resource<DynamicType = ()>>(ctx: &Context, object: &K, type_: EventType, reason: &str) {
     let event = Event {
-        type_: if good { EventType::Normal } else { EventType::Warning },
-        reason: condition.reason.clone(),
-        note: Some(catalogue_text(&condition.reason)),
+        type_,
+        reason: reason.to_owned(),
+        note: Some(catalogue_text(reason)),
         action: "Reconcile".to_owned(),
         secondary: None,
     };

@@ -12,8 +12,8 @@ use super::http::Call;
 use super::listing::{Complete, Incomplete};
 use super::route::{Api, Route};
 use super::token::{TokenFacts, TokenSource};
-use crate::domain::AccountKey;
-use wire::{AdminUser, Extension, Me, PhoneNumber, UserLines};
+use crate::domain::{AccountKey, UserKey};
+use wire::{AdminUser, Extension, Line, MarkerPage, Me, PhoneNumber, UserLines};
 
 /// A scope that the operator's OAuth client needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,7 @@ pub fn missing_scopes(facts: &TokenFacts) -> Option<Vec<GotoScope>> {
 const ME: Route = Route::new(Api::GotoAdmin, "GET /me", IDENTITY);
 const USERS: Route = Route::new(Api::GotoAdmin, "GET /accounts/{accountKey}/users", IDENTITY);
 const LINES: Route = Route::new(Api::GotoUsers, "GET /users/v1/users", LINES_READ);
+const LINES_OF: Route = Route::new(Api::GotoUsers, "GET /users/v1/users/{userKey}/lines", LINES_READ);
 const PHONE_NUMBERS: Route = Route::new(Api::GotoVoiceAdmin, "GET /voice-admin/v1/phone-numbers", VOICE_READ);
 const EXTENSIONS: Route = Route::new(Api::GotoVoiceAdmin, "GET /voice-admin/v1/extensions", VOICE_READ);
 
@@ -96,6 +97,11 @@ impl GotoClient {
         mut map: impl FnMut(UserLines) -> Option<R> + Send,
     ) -> Result<Complete<R>, Incomplete> {
         self.marker_pages(LINES, &["users", "v1", "users"], account, None, &mut map).await
+    }
+
+    /// Lines of one user, in every account of the credentials. 404 means gone, **or** not to be seen by us.
+    pub async fn lines_of(&self, user: &UserKey) -> Result<MarkerPage<Line>, ApiError> {
+        self.channel.json(&Call::get(LINES_OF, &self.api, &["users", "v1", "users", user.as_str(), "lines"], &[])).await
     }
 
     /// Telephone numbers of the account.

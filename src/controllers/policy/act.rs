@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use super::look::{Found, Look};
 use crate::api::{Reason, RunOperation, TeamsConnectorAccount};
 use crate::clients::connector::BATCH_LIMIT;
 use crate::clients::connector::wire::{BatchMethod, BatchOperation, BatchResult, PutUser};
@@ -40,24 +41,57 @@ pub(super) async fn act(
         }
     };
     let began = Instant::now();
-    // Nothing is taken away before the last look by id is made, and it is not made here yet.
-    let steps: Vec<_> = plan.steps().into_iter().filter(|step| step.look.is_none()).collect();
-    for batch in steps.chunks(plan.batch_size.clamp(1, BATCH_LIMIT)) {
+    let executor = Executor { plan, pbx, session: &session };
+    for batch in plan.steps().chunks(plan.batch_size.clamp(1, BATCH_LIMIT)) {
         let stopped = outcome.refusal.is_some() || acted::must_stop(plan, &outcome.results);
         if stopped || began.elapsed() > ACTING {
             break;
         }
-        match send(batch, pbx, &session).await {
+        executor.carry_out(batch, &mut outcome).await;
+    }
+    Ok(outcome)
+}
+
+struct Executor<'a> {
+    plan: &'a UserPlan,
+    pbx: OrganizationId,
+    session: &'a Session,
+}
+
+impl Executor<'_> {
+    /// Looks once more at those who are to lose something, and sends the others.
+    async fn carry_out(&self, batch: &[&Step], outcome: &mut ActOutcome) {
+        let look = Look::new(self.session, self.pbx);
+        if let Err(refusal) = look.witness(self.plan, batch).await {
+            outcome.refusal = Some(refusal);
+            return;
+        }
+        let mut steps = Vec::with_capacity(batch.len());
+        for step in batch {
+            match look.find(step).await {
+                Ok(Found::Nothing) => steps.push(*step),
+                Ok(Found::Still) => {
+                    let why = "found by id just before".to_owned();
+                    outcome.results.push((step.user.clone(), StepResult::Skipped(why)));
+                }
+                Err(refusal) => {
+                    outcome.refusal = Some(refusal);
+                    return;
+                }
+            }
+        }
+        if steps.is_empty() {
+            return;
+        }
+        match send(&steps, self.pbx, self.session).await {
             Ok(results) => outcome.add(results),
             Err(error) => {
                 let refusal = refusal(&error);
                 tracing::warn!(reason = %refusal.reason, %error, "a batch was not answered; the run goes on later");
                 outcome.refusal = Some(refusal);
-                break;
             }
         }
     }
-    Ok(outcome)
 }
 
 async fn send(steps: &[&Step], pbx: OrganizationId, session: &Session) -> Result<Vec<(UserKey, StepResult)>, ApiError> {
@@ -67,7 +101,7 @@ async fn send(steps: &[&Step], pbx: OrganizationId, session: &Session) -> Result
         reply.results.into_iter().map(|result| (result.id.clone(), result)).collect();
     let answered = steps.iter().filter_map(|step| {
         let result = results.remove(step.user.as_str())?;
-        Some((step.user.clone(), judge(&result)))
+        Some((step.user.clone(), judge(step, &result)))
     });
     Ok(answered.collect())
 }
@@ -88,8 +122,10 @@ fn operation(step: &Step) -> BatchOperation {
 }
 
 /// Every code of the contract has its reason; what is not in it is shown as it came.
-fn judge(result: &BatchResult) -> StepResult {
-    if (200..300).contains(&result.status) {
+fn judge(step: &Step, result: &BatchResult) -> StepResult {
+    // Who is not there has nothing to lose any more.
+    let is_done = result.status == 404 && step.takes_away();
+    if (200..300).contains(&result.status) || is_done {
         return StepResult::Accepted;
     }
     let code = result.error.as_ref().map_or("", |error| error.error_code.as_str());

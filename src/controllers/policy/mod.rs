@@ -1,6 +1,7 @@
 //! The policy's pass: observe → plan → act → report.
 
 mod act;
+mod look;
 mod objects;
 mod observe;
 mod report;
@@ -17,7 +18,7 @@ use super::context::{Context, STORE_BEHIND};
 use super::error::PassError;
 use super::frame::{Failures, Frame, Passed};
 use super::{finalizer, publish};
-use crate::api::{REQUESTED_AT, UserSyncPolicy};
+use crate::api::{REQUESTED_AT, Reason, UserSyncPolicy};
 use crate::domain::OrganizationId;
 use crate::plan::acted::{self, ActOutcome};
 use crate::plan::observed::{Next, ReadingKind};
@@ -98,6 +99,9 @@ async fn pass(policy: &Arc<UserSyncPolicy>, ctx: &Arc<Context>) -> Result<Passed
         ctx.expectations.wrote(objects.uid(), KIND, &written);
         publish::transitions(ctx, policy.as_ref(), &observed.status.conditions, &status.conditions).await;
     }
+    if ctx.warned.is_new(objects.uid(), plan.warning) {
+        publish::warn(ctx, policy.as_ref(), Reason::RemovalGuardAhead).await;
+    }
     schedule(ctx, &observed, &plan, acted.next);
     Ok(Passed::Done)
 }
@@ -138,6 +142,7 @@ async fn delete(
 ) -> Result<(), PassError> {
     ctx.last_writes.forget(objects.uid());
     ctx.requests.forget(objects.uid());
+    ctx.warned.is_new(objects.uid(), None);
     if objects.remove_all().await? {
         finalizer::remove(api, policy.as_ref()).await?;
         // A policy that waited behind this one may go on.

@@ -97,8 +97,8 @@ fn removal_samples() -> Vec<Bad> {
             json!(51),
             "guard.alwaysAllow cannot be above guard.maxCount: lower alwaysAllow or raise maxCount",
         ),
-        bad(policy, "/spec/removal/guard/window", json!("59m"), "guard.window must be between 1h and 168h"),
-        bad(policy, "/spec/removal/guard/window", json!("168h1s"), "guard.window must be between 1h and 168h"),
+        bad(policy, "/spec/removal/guard/window", json!("59m"), "guard.window must be between 1h and 720h"),
+        bad(policy, "/spec/removal/guard/window", json!("720h1s"), "guard.window must be between 1h and 720h"),
         edit(run, "/spec/actions/0/user", json!("7"), "a run is frozen: only decision and decidedBy can be set"),
         edit(
             run,

@@ -54,9 +54,9 @@ pub struct Guard {
     #[serde(default = "two")]
     #[schemars(range(min = 0, max = 1_000))]
     pub always_allow: u32,
-    /// The rolling window that is counted over. 1h to 168h.
+    /// The rolling window that is counted over. 1h to 720h.
     #[serde(default = "a_day")]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1h') && duration(self) <= duration('168h')").message("guard.window must be between 1h and 168h"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1h') && duration(self) <= duration('720h')").message("guard.window must be between 1h and 720h"))]
     pub window: Period,
 }
 

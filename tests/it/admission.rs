@@ -383,7 +383,7 @@ fn on_create() -> Vec<Rule> {
             "/spec/removal/guard/window",
             json!("59m"),
             "spec.removal.guard.window",
-            "guard.window must be between 1h and 168h",
+            "guard.window must be between 1h and 720h",
         ),
         rule("usrun", "/spec/decision", None, "spec", "decidedBy needs a decision: set decision to Approve or Deny"),
     ]

@@ -15,5 +15,6 @@ mod environment;
 mod faults;
 mod harness;
 mod layering;
+mod leaving;
 mod proxy;
 mod stage;

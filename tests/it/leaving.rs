@@ -10,8 +10,9 @@ use crate::stage::{POLICY, Stage};
 const BATCH: &str = "/accounts/{accountKey}/pbxs/{organizationId}/users:batch";
 
 /// A world of so many people, with a policy that removes leavers after an hour.
-async fn open(name: &str, people: u32, licenses: u32, removal: Value) -> Stage {
+pub(crate) async fn open(name: &str, people: u32, licenses: u32, removal: Value, proxied: bool) -> Stage {
     let stage = Stage::prepare_with(name, |setup| {
+        setup.proxied = proxied;
         let at = setup.simulator.iter().position(|flag| flag == "--demo").unwrap();
         let (people, licenses) = (people.to_string(), licenses.to_string());
         let world = ["--users", &people, "--licenses", &licenses, "--unmatched", "0"].map(str::to_owned);
@@ -29,7 +30,7 @@ fn removal(guard: Value) -> Value {
 }
 
 /// Lets something happen to some people; their keys.
-async fn happens(stage: &Stage, who: Value, change: Value) -> BTreeSet<String> {
+pub(crate) async fn happens(stage: &Stage, who: Value, change: Value) -> BTreeSet<String> {
     let answer =
         stage.control().post("/world/edit", &json!({"edit": "each", "who": who, "change": change})).await.unwrap();
     let users: Vec<String> = serde_json::from_value(answer["users"].clone()).unwrap();
@@ -37,7 +38,7 @@ async fn happens(stage: &Stage, who: Value, change: Value) -> BTreeSet<String> {
 }
 
 /// The pairs of the world: whose calls are allowed, and whose not.
-async fn pairs(stage: &Stage) -> (BTreeSet<String>, BTreeSet<String>) {
+pub(crate) async fn pairs(stage: &Stage) -> (BTreeSet<String>, BTreeSet<String>) {
     let world = stage.control().world().await.unwrap();
     let connectors = world["connectors"].as_object().unwrap().values();
     let pbxs = connectors.flat_map(|connector| connector["pbxs"].as_object().unwrap().values());
@@ -48,14 +49,14 @@ async fn pairs(stage: &Stage) -> (BTreeSet<String>, BTreeSet<String>) {
 }
 
 /// The users in this state.
-async fn in_state(stage: &Stage, state: &str) -> BTreeSet<String> {
+pub(crate) async fn in_state(stage: &Stage, state: &str) -> BTreeSet<String> {
     let users = stage.environment.list("tcu").await.unwrap();
     let wanted = users.values().filter(|user| user["status"]["state"] == state);
     wanted.map(|user| user["spec"]["gotoUserKey"].as_str().unwrap().to_owned()).collect()
 }
 
 /// The only Disconnect run.
-async fn disconnect(stage: &Stage) -> Option<Value> {
+pub(crate) async fn disconnect(stage: &Stage) -> Option<Value> {
     let runs = stage.environment.list("usrun").await.unwrap();
     let mut runs = runs.into_values().filter(|run| run["spec"]["type"] == "Disconnect");
     let run = runs.next();
@@ -63,7 +64,7 @@ async fn disconnect(stage: &Stage) -> Option<Value> {
     run
 }
 
-async fn batches(stage: &Stage, since: u64) -> usize {
+pub(crate) async fn batches(stage: &Stage, since: u64) -> usize {
     let calls = stage.control().writes_since(since).await.unwrap();
     calls.iter().filter(|call| call["route"] == BATCH).count()
 }
@@ -72,7 +73,7 @@ async fn batches(stage: &Stage, since: u64) -> usize {
 /// old values are kept, and nobody else is touched. The simulator refuses any other order.
 #[tokio::test(flavor = "multi_thread")]
 async fn leavers_lose_service_after_the_grace_period_and_nobody_else_does() {
-    let stage = open("leavers", 30, 30, removal(json!({}))).await;
+    let stage = open("leavers", 30, 30, removal(json!({})), false).await;
     let (before, _) = pairs(&stage).await;
     let left = happens(&stage, json!({"drawn": 2, "seed": 1}), json!("deleteGotoUser")).await;
     let since = stage.control().last_sequence().await.unwrap();
@@ -107,7 +108,7 @@ async fn leavers_lose_service_after_the_grace_period_and_nobody_else_does() {
 /// go through, the run waits and says so; its approval executes exactly those who are still gone, once.
 #[tokio::test(flavor = "multi_thread")]
 async fn more_leavers_than_the_guard_allows_wait_for_an_approval() {
-    let stage = open("guard", 400, 397, removal(json!({}))).await;
+    let stage = open("guard", 400, 397, removal(json!({})), false).await;
     let left = happens(&stage, json!({"drawn": 41, "seed": 2}), json!("removeLine")).await;
     let (before, _) = pairs(&stage).await;
     let leavers: BTreeSet<String> = left.intersection(&before).cloned().collect();
@@ -158,7 +159,7 @@ async fn more_leavers_than_the_guard_allows_wait_for_an_approval() {
 /// R10: denied, a set is not proposed again, after a restart neither, until it changes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_denied_set_is_not_proposed_again() {
-    let stage = open("denied", 30, 30, removal(json!({"maxCount": 1, "alwaysAllow": 1}))).await;
+    let stage = open("denied", 30, 30, removal(json!({"maxCount": 1, "alwaysAllow": 1})), false).await;
     let (before, _) = pairs(&stage).await;
     happens(&stage, json!({"drawn": 2, "seed": 3}), json!("deleteGotoUser")).await;
     let waits = async || disconnect(&stage).await.is_some_and(|run| run["status"]["state"] == "AwaitingApproval");
@@ -199,7 +200,7 @@ fn lies() -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_lie_of_a_listing_takes_service_away() {
     let off = json!({"maxPercent": 100, "maxCount": 1000, "alwaysAllow": 1000});
-    let stage = open("lies", 40, 40, json!({"action": "Remove", "gracePeriod": "20m", "guard": off})).await;
+    let stage = open("lies", 40, 40, json!({"action": "Remove", "gracePeriod": "20m", "guard": off}), false).await;
     stage.rest().await;
     let (before, since) = (pairs(&stage).await, stage.control().last_sequence().await.unwrap());
     for lie in lies() {

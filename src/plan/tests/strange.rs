@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::cluster::Cluster;
 use super::world::{at, key};
-use crate::api::{Reason, RunState, TeamsConnectorUser};
+use crate::api::{Reason, RunOperation, RunState, TeamsConnectorUser};
 use crate::plan::observed::KnownRun;
 use crate::plan::polling::LISTING_LAG;
 use crate::plan::snapshot::Source;
@@ -52,6 +52,11 @@ fn a_connector_without_most_of_the_connected_users_is_strange() {
     assert_eq!(judge(0, &reported, &[]), Some(Reason::ConnectorStrange), "that they are reported heals nothing");
     let fresh: Vec<_> = (0..3).map(|index| object(index, "Pending", Some(now))).collect();
     assert_eq!(judge(0, &fresh, &[]), None, "accepted a moment ago");
+    let mut removed = users.clone();
+    for user in &mut removed {
+        user.status.as_mut().unwrap().last_change.as_mut().unwrap().action = RunOperation::Delete;
+    }
+    assert_eq!(judge(0, &removed, &[]), None, "a run removed them");
     let mut open = cluster.run().clone();
     open.status.state = Some(RunState::Running);
     open.status.conditions.clear();

@@ -575,6 +575,8 @@ async fn a_missing_secret_is_looked_at_again_after_five_seconds_growing_to_five_
         let (count, at) = next().await.unwrap();
         stage.control().post("/clock", &json!({"advanceTo": at})).await.unwrap();
         stage.advance("1s").await;
+        let told = |account: &Value| account["status"]["failure"]["count"].as_u64() > Some(count);
+        stage.environment.wait_for("tca", ACCOUNT, "the look is told", told).await.unwrap();
         let (again, later) = next().await.unwrap();
         assert_eq!((again, gets(&stage).await), (count + 1, count + 1), "one GET for each look");
         gaps.push(later.duration_since(at).as_secs());

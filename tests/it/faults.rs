@@ -184,9 +184,13 @@ impl<'a> Siege<'a> {
         };
         self.stage.advance_until(&doing, "20s", 30, seen).await;
         let expected = |name: &str| faults.iter().any(|fault| fault.source.name == name);
-        let spreads = faults.iter().any(|fault| fault.kind.spreads());
-        for (name, cause) in causes(self.stage).await {
-            assert!(cause.is_none() || expected(&name) || spreads, "{doing}: {name} was not read either: {cause:?}");
+        if !faults.iter().any(|fault| fault.kind.spreads()) {
+            // The vendors have bad moments of their own, but not always at the same source.
+            let others = async || {
+                let causes = causes(self.stage).await;
+                causes.iter().all(|(name, cause)| cause.is_none() || expected(name))
+            };
+            self.stage.advance_until(&format!("{doing}: nothing else fails"), "1m", 9, others).await;
         }
         self.unchanged(&doing);
     }

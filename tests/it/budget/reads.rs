@@ -20,7 +20,8 @@ const BY_INDEX: [&str; 2] = [
 /// P4: a list is read from its first page to its last, each page once, and no more often than there are readings; what is no
 /// list is asked for once per reading.
 pub(super) fn pages_once_per_reading(ledger: &Ledger) {
-    let readings = ledger.readings.values().sum();
+    // One more may be under way: a reading counts when it is made.
+    let readings = ledger.readings.values().sum::<u64>() + 1;
     let mut by_name = BTreeMap::<String, Vec<&Call>>::new();
     for call in ledger.calls.iter().filter(|call| call.method == "GET" && call.is_true()) {
         by_name.entry(call.name()).or_default().push(call);

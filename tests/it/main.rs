@@ -15,5 +15,6 @@ mod environment;
 mod faults;
 mod harness;
 mod layering;
+mod objects;
 mod proxy;
 mod stage;

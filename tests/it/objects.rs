@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kube::api::{DynamicObject, PostParams};
 use serde_json::{Value, json};
+use teams_connector_operator::devenv::environment::Setup;
 use teams_connector_operator::devenv::objects::{self, condition};
 
 use crate::harness;
@@ -15,10 +16,11 @@ const BATCH: &str = "/accounts/{accountKey}/pbxs/{organizationId}/users:batch";
 const PEOPLE: u64 = 25;
 
 /// 30 users of whom 25 can be connected; whoever is gone for half an hour is removed.
-async fn prepare(name: &str) -> Stage {
+async fn prepare_with(name: &str, change: impl FnOnce(&mut Setup)) -> Stage {
     Stage::prepare_with(name, |setup| {
         let at = setup.simulator.iter().position(|flag| flag == "--demo").unwrap();
         setup.simulator.splice(at..=at, ["--users", "30", "--licenses", "25", "--unmatched", "5"].map(str::to_owned));
+        change(setup);
     })
     .await
 }
@@ -36,7 +38,7 @@ fn samples(stage: &Stage, interval: &str) -> Vec<DynamicObject> {
 
 /// Everybody is connected and nothing is outstanding.
 async fn connected(name: &str, interval: &str) -> Stage {
-    let stage = prepare(name).await;
+    let stage = prepare_with(name, |_| ()).await;
     stage.environment.apply(&samples(&stage, interval)).await.unwrap();
     stage.environment.operator().start_ready().await.unwrap();
     stage.finish(PEOPLE).await;
@@ -113,8 +115,9 @@ async fn kubectl(stage: &Stage, args: &[&str]) -> String {
 
 async fn are_gone(stage: &Stage, kinds: &[&str]) {
     for kind in kinds {
+        let api = objects::api(stage.environment.client(), stage.environment.namespace(), kind).unwrap();
         let gone = |objects: &objects::Objects| objects.is_empty().then_some(());
-        stage.environment.wait_for_all(kind, "all are gone", gone).await.unwrap();
+        objects::wait(&api, "all are gone", Duration::from_mins(2), gone).await.unwrap();
     }
 }
 
@@ -126,7 +129,8 @@ async fn wipe_status(stage: &Stage) {
             let mut object = api.get(&name).await.unwrap();
             object.data.as_object_mut().unwrap().remove("status");
             let stored = api.replace_status(&name, &PostParams::default(), &object).await.unwrap();
-            assert!(stored.data.get("status").is_none(), "{kind}/{name}");
+            // The default of the schema is all that is left.
+            assert_eq!(stored.data["status"].get("conditions"), None, "{kind}/{name}");
         }
     }
 }
@@ -213,6 +217,91 @@ async fn a_policy_deleted_in_the_foreground_disconnects_nobody() {
     let read = async || stage.full_readings().await >= before + 3;
     stage.advance_until("the account is read on", "1m", 60, read).await;
     assert_eq!(asked(&stage, sequence).await, Vec::<String>::new());
+    assert_eq!(stage.control().state_hash().await.unwrap(), hash);
+}
+
+/// A namespace of its own for the objects: the operator, its account and its rights outlive it.
+struct Branch {
+    stage: Stage,
+    namespace: String,
+}
+
+impl Branch {
+    /// The operator serves both namespaces; that of the objects goes with everything in it, so its rights are the cluster's.
+    async fn open(name: &str) -> Self {
+        let namespace = harness::new_namespace(&format!("{name}-branch")).await;
+        let stage = prepare_with(name, |setup| {
+            setup.values = json!({"watchNamespaces": [namespace.clone(), setup.namespace.clone()]});
+        })
+        .await;
+        let branch = Self { stage, namespace };
+        branch.grant().await;
+        let mut samples = samples(&branch.stage, "5m");
+        samples.iter_mut().for_each(|sample| sample.metadata.namespace = Some(branch.namespace.clone()));
+        branch.stage.environment.apply(&samples).await.unwrap();
+        branch.stage.environment.operator().start_ready().await.unwrap();
+        branch
+    }
+
+    /// What an installation for the whole cluster grants.
+    async fn grant(&self) {
+        let release = self.stage.environment.release();
+        let account = &self.stage.environment.operator().rendered().service_account;
+        let role = release.of_kind("Role").find(|role| role.metadata.name.as_ref() == Some(account)).unwrap();
+        let (own, name) = (self.stage.environment.namespace(), format!("operator-{}", self.namespace));
+        let role = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name},
+            "rules": role.data["rules"],
+        });
+        let binding = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": own}],
+        });
+        for document in [role, binding] {
+            self.stage.environment.apply_yaml(&document.to_string()).await.unwrap();
+        }
+    }
+
+    async fn list(&self, kind: &str) -> objects::Objects {
+        objects::list(&objects::api(self.stage.environment.client(), &self.namespace, kind).unwrap()).await.unwrap()
+    }
+
+    async fn sign_in(&self) {
+        let account = self.list("tca").await.remove(ACCOUNT).unwrap();
+        let links = account["status"]["pendingActions"].as_array().into_iter().flatten();
+        let links = links.filter_map(|action| action["link"].as_str());
+        for link in links.filter(|link| link.starts_with(self.stage.control().url())) {
+            drop(self.stage.control().click(link).await);
+        }
+    }
+}
+
+/// R11, T41, Orphan: a namespace is deleted while more than the guard allows wait for a decision, its Secrets maybe first. It ends
+/// at once, and nobody is disconnected.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_is_deleted_ends_and_disconnects_nobody() {
+    let branch = Branch::open("namespace").await;
+    let stage = &branch.stage;
+    let all = async || {
+        branch.sign_in().await;
+        let policy = branch.list("usp").await.remove(POLICY).unwrap();
+        condition(&policy, "Ready") == Some("True") && policy["status"]["users"]["connected"] == PEOPLE
+    };
+    stage.advance_until("everybody is connected", "30s", 90, all).await;
+    let users = branch.list("tcu").await;
+    let keys: Vec<_> = users.values().filter(|user| user["status"]["state"] == "Connected").take(8).collect();
+    let keys: Vec<_> = keys.into_iter().map(|user| user["spec"]["gotoUserKey"].clone()).collect();
+    let gone = json!({"edit": "each", "who": {"users": keys}, "change": "removeLine"});
+    stage.control().edit(&gone).await.unwrap();
+    let waits = async || branch.list("usrun").await.values().any(|run| run["status"]["state"] == "AwaitingApproval");
+    stage.advance_until("the run waits for a decision", "2m", 90, waits).await;
+    let (hash, sequence) =
+        (stage.control().state_hash().await.unwrap(), stage.control().last_sequence().await.unwrap());
+    let plane = harness::control_plane().await;
+    plane.kubectl_stdout(&["delete", "namespace", &branch.namespace, "--timeout=2m"]).await.unwrap();
+    stage.advance("1h").await;
+    assert_eq!(asked(stage, sequence).await, Vec::<String>::new());
     assert_eq!(stage.control().state_hash().await.unwrap(), hash);
 }
 
@@ -314,7 +403,7 @@ async fn make_orphans(stage: &Stage) {
     let run = json!({
         "policyRef": {"name": "nobody"}, "type": "Disconnect", "createdAt": "2026-01-05T08:01:48Z",
         "policyHash": hash, "planHash": hash, "decision": "Approve",
-        "actions": [{"user": "2", "op": "Delete", "expected": {"inConnector": true}}],
+        "actions": [{"user": "2", "op": "Delete", "args": {}, "expected": {"inConnector": true}}],
     });
     for document in [orphan("TeamsConnectorUser", "nobody-2", &user), orphan("UserSyncRun", "nobody-0b0b0b0b-1", &run)]
     {

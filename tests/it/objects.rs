@@ -178,7 +178,8 @@ async fn run_names(stage: &Stage) -> Vec<String> {
 }
 
 /// R11, T40: deleting every user object and every run removes nobody. They are found again at the connector by their id as added,
-/// nothing is sent for who is there, and for who is gone the grace period begins anew.
+/// nothing is sent for who is there, and for who is gone the grace period begins anew. Nor is the guard's allowance given back (R1):
+/// until its window has passed the removal waits for a decision.
 #[tokio::test(flavor = "multi_thread")]
 async fn deleted_objects_are_not_people() {
     let stage = connected("deleted", "5m").await;
@@ -202,6 +203,17 @@ async fn deleted_objects_are_not_people() {
         specs.values().find_map(|spec| spec["unmatchedSince"].as_str().map(str::to_owned)).unwrap()
     };
     assert!(since(&specs(&stage).await) > since(&before), "the grace period begins anew");
+    stage.advance_until("the removal waits", "2m", 60, async || waiting(&stage).await.is_some()).await;
+    let ahead = stage.full_readings().await + 3;
+    let read = async || stage.full_readings().await >= ahead;
+    stage.advance_until("the sources are read", "1m", 60, read).await;
+    assert_eq!(asked(&stage, sequence).await, Vec::<String>::new());
+    stage.patch("tca", ACCOUNT, &json!({"spec": {"interval": "3h"}})).await;
+    let removed = async || {
+        stage.sign_in().await;
+        marks(&specs(&stage).await).len() as u64 == PEOPLE - 1
+    };
+    stage.advance_until("a window later the one who is gone is removed", "1h", 40, removed).await;
 }
 
 /// R11, T40, Orphan: a policy that is deleted in the foreground while more than the guard allows wait for a decision ends at once.

@@ -253,7 +253,9 @@ impl Branch {
         let branch = Self { stage, namespace };
         branch.grant().await;
         let mut samples = samples(&branch.stage, "5m");
-        samples.iter_mut().for_each(|sample| sample.metadata.namespace = Some(branch.namespace.clone()));
+        for sample in &mut samples {
+            sample.metadata.namespace = Some(branch.namespace.clone());
+        }
         branch.stage.environment.apply(&samples).await.unwrap();
         branch.stage.environment.operator().start_ready().await.unwrap();
         branch

@@ -207,13 +207,11 @@ impl Warned {
     /// Whether there is something to tell that was not told yet; it is remembered.
     pub fn is_new(&self, uid: &str, warning: Option<EarlyWarning>) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match warning {
-            Some(warning) => told.insert(uid.to_owned(), warning) != Some(warning),
-            None => {
-                told.remove(uid);
-                false
-            }
+        if let Some(warning) = warning {
+            return told.insert(uid.to_owned(), warning) != Some(warning);
         }
+        told.remove(uid);
+        false
     }
 }
 

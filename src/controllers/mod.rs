@@ -11,6 +11,7 @@ pub mod policy;
 mod publish;
 pub mod session;
 mod start;
+mod sweep;
 
 pub use expectations::Expectations;
 pub use start::{Scope, Woken, run, wait_for_kinds};

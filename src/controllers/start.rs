@@ -16,7 +16,7 @@ use tokio::sync::watch::Receiver;
 use super::context::{Context, Stores};
 use super::error::PassError;
 use super::frame::Failures;
-use super::{account, policy};
+use super::{account, policy, sweep};
 use crate::api::{TeamsConnectorAccount, TeamsConnectorUser, UserSyncPolicy, UserSyncRun};
 use crate::runtime::gather::gather;
 use crate::runtime::metrics::Metrics;
@@ -149,6 +149,7 @@ where
         health.set_ready();
     });
     tokio::spawn(count_objects(Arc::clone(&ctx)));
+    tokio::spawn(sweep::sweep(Arc::clone(&ctx), stop.clone()));
     let failures = Failures::default();
     let running = scopes.into_iter().zip(accounts).zip(policies).map(|((scope, accounts), policies)| {
         scope.run(Arc::clone(&ctx), Woken { accounts, policies }, failures.clone(), stop.clone())

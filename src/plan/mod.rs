@@ -26,6 +26,7 @@ pub mod snapshot;
 mod standing;
 pub mod strange;
 mod subjects;
+pub mod sweep;
 #[cfg(test)]
 mod tests;
 pub mod user_plan;

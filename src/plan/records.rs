@@ -38,7 +38,8 @@ pub(super) struct Records<'a> {
     pins: HashMap<EntraObjectId, UserKey>,
     freed: HashMap<&'a str, &'a str>,
     denied: HashSet<&'a str>,
-    first: Option<Timestamp>,
+    /// The oldest thing that the policy knows.
+    pub first: Option<Timestamp>,
 }
 
 impl<'a> Records<'a> {

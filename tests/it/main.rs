@@ -16,5 +16,6 @@ mod faults;
 mod harness;
 mod layering;
 mod leaving;
+mod objects;
 mod proxy;
 mod stage;

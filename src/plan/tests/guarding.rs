@@ -133,3 +133,25 @@ fn too_many_in_grace_is_an_early_warning() {
     assert_eq!((warning.users, warning.allowed), (4, 3));
     assert!(cluster.users.contains_key(&key(0)) && disconnects(&cluster).is_empty());
 }
+
+/// R1, R11: deleting all runs and users does not give the guard's allowance back: until a window has passed every removal waits.
+#[test]
+fn lost_objects_give_no_allowance_back() {
+    let mut cluster = guarded(30);
+    for index in 0..3 {
+        leaves(&mut cluster, index);
+        cluster.settle_while_waiting();
+    }
+    assert_eq!(left(&cluster), 27);
+    cluster.users.clear();
+    cluster.runs.clear();
+    cluster.read_twice();
+    cluster.settle_while_waiting();
+    leaves(&mut cluster, 4);
+    cluster.settle_while_waiting();
+    assert_eq!((left(&cluster), cluster.condition(GUARD_TRIPPED)), (27, is("True", Reason::RemovalGuardTripped)));
+    cluster.now += minutes(25 * 60);
+    cluster.read_twice();
+    cluster.settle_while_waiting();
+    assert_eq!((left(&cluster), cluster.condition(GUARD_TRIPPED)), (26, None));
+}

@@ -177,6 +177,9 @@ impl Bounds {
                 ("maxItems", Some(most)) => bad(items(schema, 1), format!("must have at most {most} items")),
                 ("minItems", Some(least)) => bad(json!([]), format!("should have at least {least} items")),
                 ("minimum", Some(least)) => bad(json!(-1), format!("should be greater than or equal to {least}")),
+                ("maximum", Some(most)) => {
+                    bad(json!(4_000_000_000_u32), format!("should be less than or equal to {most}"));
+                }
                 ("format", _) if limit == "date-time" => {
                     bad(json!("yesterday"), "must be of type date-time".to_owned());
                 }
@@ -218,6 +221,9 @@ fn quoted(values: &Value) -> String {
 fn items(schema: &Value, more: u64) -> Value {
     let item = |number: u64| {
         let mut item = good(&schema["items"], "");
+        if item.is_string() {
+            item = format!("x{number}").into();
+        }
         if let Some(id) = item.get_mut("organizationId") {
             *id = format!("00000000-0000-4000-8000-{number:012}").into();
         }

@@ -306,11 +306,12 @@ async fn a_second_hour_writes_nothing_and_reads_once_per_interval() {
     let others = asked.iter().filter(|it| it.verb != "watch" && it.resource != "secrets").count();
     assert!(others == 0 || incomplete > 0, "only Secrets are read: {asked:?}");
     let secrets = asked.iter().filter(|it| it.resource == "secrets").count() as u64;
-    assert_eq!(secrets, 2 * made, "each Secret once before each reading");
+    // A reading counts when it is made: one may have been under way at the beginning, and one at the end.
+    assert!(secrets.abs_diff(2 * made) <= 2, "each Secret once before each reading: {secrets} for {made}");
     for (route, first_pages) in first_pages(&stage, sequence).await {
         // Without a link to a next page only an empty page proves the end of this one.
         let each = if route.ends_with("/numberAssignments") { 2 } else { 1 };
-        assert!(first_pages <= each * made, "{route}: begun {first_pages} times in {made} readings");
+        assert!(first_pages <= each * (made + 1), "{route}: begun {first_pages} times in {made} readings");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use k8s_openapi::jiff::SignedDuration;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use teams_connector_operator::devenv::environment::{Environment, Setup};
@@ -13,6 +14,8 @@ use crate::harness;
 
 /// Our four kinds.
 pub(crate) const KINDS: [&str; 4] = ["tca", "usp", "usrun", "tcu"];
+/// Time moves so far at once.
+const STEP: SignedDuration = SignedDuration::from_mins(2);
 /// The account and the policy of the samples.
 pub(crate) const ACCOUNT: &str = "contoso";
 pub(crate) const POLICY: &str = "head-office";
@@ -43,9 +46,15 @@ impl Stage {
         self.environment.simulator().control()
     }
 
-    /// Moves time on; everybody has done what there was to do when it returns.
+    /// Moves time on; everybody has done what there was to do when it returns. Two minutes at a time: on a busy machine somebody
+    /// may not have said yet what is waited for, and must not sleep through an hour.
     pub(crate) async fn advance(&self, by: &str) {
-        self.control().advance(by).await.unwrap();
+        let mut left = by.parse::<SignedDuration>().unwrap();
+        while left.is_positive() {
+            let step = left.min(STEP);
+            self.control().advance(&format!("{}s", step.as_secs())).await.unwrap();
+            left -= step;
+        }
     }
 
     /// The samples; the account is read every `interval`.

@@ -37,6 +37,8 @@ pub(super) enum Variant {
     Fresh,
     /// The Secret of rotated tokens is there already, so that it is changed and not created.
     TokensKept,
+    /// As fresh, and the vendors have a good day: what is not read completely shows on account and policy.
+    Calm,
 }
 
 /// Another one in each run; `IT_SEED` replays one.
@@ -66,6 +68,9 @@ impl Play {
             let seed = seed.to_string();
             let flags = ["--demo", "--clock", "auto", "--speed", SPEED, "--humans", "manual", "--seed", &seed];
             setup.simulator = flags.map(str::to_owned).to_vec();
+            if variant == Variant::Calm {
+                setup.simulator.push("--calm".to_owned());
+            }
         })
         .await;
         let play = Self { environment, operator: watch::Sender::new(Lives::default()) };

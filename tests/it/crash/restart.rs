@@ -23,17 +23,17 @@ const ENDLESS: u64 = 45_000;
 const BATCH: &str = "POST /accounts/{id}/pbxs/{id}/users:batch";
 const DIRECTORY: &str = "GET /v1.0/users/delta";
 
-async fn prepare(name: &str) -> Play {
+async fn prepare(name: &str, variant: Variant) -> Play {
     let seed = seed();
     eprintln!("{name}: IT_SEED={seed}");
-    Play::prepare(name, seed, Variant::Fresh).await.unwrap()
+    Play::prepare(name, seed, variant).await.unwrap()
 }
 
 /// T3: an account and a policy that have their finalizer only, since the operator died right after it was stored, are deleted as
 /// soon as it is back, and nobody outside was called.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_completes_after_a_crash_right_after_the_finalizer() {
-    let play = prepare("finalizer").await;
+    let play = prepare("finalizer", Variant::Fresh).await;
     let environment = &play.environment;
     let proxy = environment.proxy("kubernetes").unwrap();
     for (kind, plural, name) in [("tca", "teamsconnectoraccounts", ACCOUNT), ("usp", "usersyncpolicies", POLICY)] {
@@ -61,7 +61,7 @@ async fn a_deletion_completes_after_a_crash_right_after_the_finalizer() {
 /// pass. T37: a rotated refresh token is stored first. Whatever was cut off goes on in the next process, once.
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_ends_a_pass_after_its_report() {
-    let play = prepare("sigterm").await;
+    let play = prepare("sigterm", Variant::Fresh).await;
     let environment = &play.environment;
     environment.apply(&environment.samples().unwrap()).await.unwrap();
     let slow = |api: &str, route: &str, ms: u64| json!({"match": {"api": api, "route": route}, "times": 1, "then": {"delay": {"ms": ms}}});
@@ -115,7 +115,7 @@ async fn stop_during(environment: &Environment, api: &str, route: &str) -> Durat
 /// T51: a restart where everything is well reads, and writes nothing: outside, no object, no event.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_where_everything_is_well_writes_nothing() {
-    let play = prepare("restart").await;
+    let play = prepare("restart", Variant::Calm).await;
     let environment = &play.environment;
     play.to_the_end(None).await.unwrap().check();
     environment.operator().terminate().await.unwrap();

@@ -25,7 +25,7 @@ pub(crate) async fn open(name: &str, people: u32, licenses: u32, removal: Value,
     stage
 }
 
-fn removal(guard: Value) -> Value {
+fn removal(guard: &Value) -> Value {
     json!({"action": "Remove", "gracePeriod": "1h", "guard": guard})
 }
 
@@ -49,10 +49,10 @@ pub(crate) async fn pairs(stage: &Stage) -> (BTreeSet<String>, BTreeSet<String>)
 }
 
 /// The users in this state.
-pub(crate) async fn in_state(stage: &Stage, state: &str) -> BTreeSet<String> {
+pub(crate) async fn in_state(stage: &Stage, wanted: &str) -> BTreeSet<String> {
     let users = stage.environment.list("tcu").await.unwrap();
-    let wanted = users.values().filter(|user| user["status"]["state"] == state);
-    wanted.map(|user| user["spec"]["gotoUserKey"].as_str().unwrap().to_owned()).collect()
+    let found = users.values().filter(|user| user["status"]["state"] == wanted);
+    found.map(|user| user["spec"]["gotoUserKey"].as_str().unwrap().to_owned()).collect()
 }
 
 /// The only Disconnect run.
@@ -73,7 +73,7 @@ pub(crate) async fn batches(stage: &Stage, since: u64) -> usize {
 /// old values are kept, and nobody else is touched. The simulator refuses any other order.
 #[tokio::test(flavor = "multi_thread")]
 async fn leavers_lose_service_after_the_grace_period_and_nobody_else_does() {
-    let stage = open("leavers", 30, 30, removal(json!({})), false).await;
+    let stage = open("leavers", 30, 30, removal(&json!({})), false).await;
     let (before, _) = pairs(&stage).await;
     let left = happens(&stage, json!({"drawn": 2, "seed": 1}), json!("deleteGotoUser")).await;
     let since = stage.control().last_sequence().await.unwrap();
@@ -108,7 +108,7 @@ async fn leavers_lose_service_after_the_grace_period_and_nobody_else_does() {
 /// go through, the run waits and says so; its approval executes exactly those who are still gone, once.
 #[tokio::test(flavor = "multi_thread")]
 async fn more_leavers_than_the_guard_allows_wait_for_an_approval() {
-    let stage = open("guard", 400, 397, removal(json!({})), false).await;
+    let stage = open("guard", 400, 397, removal(&json!({})), false).await;
     let left = happens(&stage, json!({"drawn": 41, "seed": 2}), json!("removeLine")).await;
     let (before, _) = pairs(&stage).await;
     let leavers: BTreeSet<String> = left.intersection(&before).cloned().collect();
@@ -159,7 +159,7 @@ async fn more_leavers_than_the_guard_allows_wait_for_an_approval() {
 /// R10: denied, a set is not proposed again, after a restart neither, until it changes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_denied_set_is_not_proposed_again() {
-    let stage = open("denied", 30, 30, removal(json!({"maxCount": 1, "alwaysAllow": 1})), false).await;
+    let stage = open("denied", 30, 30, removal(&json!({"maxCount": 1, "alwaysAllow": 1})), false).await;
     let (before, _) = pairs(&stage).await;
     happens(&stage, json!({"drawn": 2, "seed": 3}), json!("deleteGotoUser")).await;
     let waits = async || disconnect(&stage).await.is_some_and(|run| run["status"]["state"] == "AwaitingApproval");

@@ -161,6 +161,11 @@ pub fn is_paused(object: &impl ResourceExt) -> bool {
     object.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
+/// Whether `requestedAt` has another value than the one that was handled last.
+pub fn is_requested(object: &impl ResourceExt, handled: Option<&str>) -> bool {
+    object.annotations().get(REQUESTED_AT).is_some_and(|value| Some(value.as_str()) != handled)
+}
+
 /// The last value of `requestedAt` of each object, by uid, and when a reading was ordered for it: one reading for each value. The
 /// value counts, and is echoed, once that reading was made.
 #[derive(Clone, Debug, Default)]

@@ -11,12 +11,12 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
 
-use super::context::{Context, STORE_BEHIND};
+use super::context::{Context, STORE_BEHIND, is_requested};
 use super::error::PassError;
 use super::expectations::version;
 use super::frame::{Failures, Frame, Passed};
 use super::{finalizer, publish};
-use crate::api::{REQUESTED_AT, TeamsConnectorAccount};
+use crate::api::TeamsConnectorAccount;
 use crate::plan::account as plan;
 use crate::plan::observed::{Next, ReadingKind};
 use crate::runtime::lanes::Lane;
@@ -53,8 +53,8 @@ fn lane(account: &TeamsConnectorAccount) -> Lane {
 
 /// Whether `requestedAt` has a value that was not acted upon.
 fn asked(account: &TeamsConnectorAccount) -> bool {
-    let handled = account.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
-    account.annotations().get(REQUESTED_AT).is_some_and(|value| Some(value) != handled)
+    let handled = account.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
+    is_requested(account, handled)
 }
 
 async fn pass(account: &Arc<TeamsConnectorAccount>, ctx: &Arc<Context>) -> Result<Passed, PassError> {

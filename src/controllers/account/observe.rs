@@ -6,10 +6,8 @@ use std::sync::Arc;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::api::{
-    REQUESTED_AT, TeamsConnectorAccount, TeamsConnectorAccountStatus, TeamsConnectorUser, UserSyncPolicy,
-};
-use crate::controllers::context::{Context, is_paused};
+use crate::api::{TeamsConnectorAccount, TeamsConnectorAccountStatus, TeamsConnectorUser, UserSyncPolicy};
+use crate::controllers::context::{Context, is_paused, is_requested};
 use crate::controllers::observer::Reading;
 use crate::domain::OrganizationId;
 use crate::plan::observed::{KnownRun, KnownUser, ObservedAccount, PolicyDemand, Problem};
@@ -78,8 +76,8 @@ fn strange(
     (users, runs): (&[Arc<TeamsConnectorUser>], &[KnownRun]),
     ctx: &Context,
 ) -> Option<Problem> {
-    let handled = policy.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
-    let requested = policy.annotations().get(REQUESTED_AT).is_some_and(|value| Some(value) != handled);
+    let handled = policy.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
+    let requested = is_requested(policy, handled);
     let pbx = reading.snapshot.as_ref()?.pbxs.get(&pbx).filter(|_| !requested)?;
     strange_connector(pbx, users.iter().map(Arc::as_ref), runs, ctx.clock.now())
 }

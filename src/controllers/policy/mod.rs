@@ -14,11 +14,11 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
 
-use super::context::{Context, STORE_BEHIND};
+use super::context::{Context, STORE_BEHIND, is_requested};
 use super::error::PassError;
 use super::frame::{Failures, Frame, Passed};
 use super::{finalizer, publish};
-use crate::api::{REQUESTED_AT, Reason, UserSyncPolicy};
+use crate::api::{Reason, UserSyncPolicy};
 use crate::domain::OrganizationId;
 use crate::plan::acted::{self, ActOutcome};
 use crate::plan::observed::{Next, ReadingKind};
@@ -58,8 +58,8 @@ fn lane(policy: &UserSyncPolicy) -> Lane {
 
 /// Whether `requestedAt` has a value that was not acted upon.
 fn asked(policy: &UserSyncPolicy) -> bool {
-    let handled = policy.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
-    policy.annotations().get(REQUESTED_AT).is_some_and(|value| Some(value) != handled)
+    let handled = policy.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
+    is_requested(policy, handled)
 }
 
 async fn pass(policy: &Arc<UserSyncPolicy>, ctx: &Arc<Context>) -> Result<Passed, PassError> {

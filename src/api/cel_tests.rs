@@ -144,6 +144,7 @@ fn good(kind: &str) -> Value {
             "pbx": {"organizationId": "00000000-0000-4000-8000-0000000000ff"},
             "matching": {"automatic": {"teamsAttribute": "UserPrincipalName"}},
             "protectedUsers": ["ceo@contoso.example"],
+            "adoption": "All",
             "removal": {"action": "Remove", "gracePeriod": "72h", "guard": {"maxPercent": 5, "maxCount": 50, "alwaysAllow": 1, "window": "48h"}}
         }),
         "UserSyncRun" => json!({

@@ -1,6 +1,7 @@
 //! The Kubernetes API of the operator: group `teamsconnector.dev`, four kinds, their conditions and reasons.
 //!
-//! **Architecture invariant:** the operator writes no `spec` and no label of an account or a policy, only finalizer and status.
+//! **Architecture invariant:** the operator writes no `spec` and no label of an account or a policy, only finalizer and status,
+//! and on a policy the annotation `adopted`.
 
 #[cfg(test)]
 mod cel_tests;
@@ -46,5 +47,7 @@ pub const FINALIZER: &str = "teamsconnector.dev/finalizer";
 pub const POLICY_LABEL: &str = "teamsconnector.dev/policy";
 /// Reconcile now: echoed in `status.lastHandledReconcileAt`.
 pub const REQUESTED_AT: &str = "teamsconnector.dev/requestedAt";
+/// Set on a policy at its first complete plan: whom that took over, and when it was.
+pub const ADOPTED: &str = "teamsconnector.dev/adopted";
 /// Stops every external write while it is `true`.
 pub const PAUSED: &str = "teamsconnector.dev/paused";

@@ -60,7 +60,7 @@ pub struct TeamsConnectorUserSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 36))]
     pub teams_user_id: Option<String>,
-    /// How the pin was found.
+    /// How the pin was found; absent of a user who was adopted without a match: the pin is that of the pair in the connector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matched_by: Option<MatchedBy>,
     /// Whether this policy may ever take service away from the user. Written before the connector is asked.

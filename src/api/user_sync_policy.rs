@@ -53,6 +53,10 @@ pub struct UserSyncPolicySpec {
     /// What becomes of a connected user who is no longer called for. Absent: nothing, the user is reported.
     #[serde(default)]
     pub removal: Removal,
+    /// Which users who are in the connector already are taken over, so that they may lose service by `removal` like any other.
+    /// Decided once, at the policy's first complete plan; whoever is added by somebody else later is reported and never touched.
+    #[serde(default)]
+    pub adoption: Adoption,
     /// Which runs wait for a decision in their `spec.decision`. A tripped guard always waits.
     #[serde(default)]
     pub approval: Approval,
@@ -66,6 +70,17 @@ pub struct UserSyncPolicySpec {
     /// Stops every external write; nothing is undone.
     #[serde(default)]
     pub suspend: bool,
+}
+
+/// Which users who are in the connector already are taken over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Adoption {
+    /// Those whom `matching` pairs with the same Microsoft user.
+    #[default]
+    Matched,
+    /// Also those who match nobody: they become candidates for removal, with grace period and guard. An address that is missing,
+    /// ambiguous or a Microsoft user's other address is not nobody. For a policy that already knows users it means `Matched`.
+    All,
 }
 
 /// How a GoTo user and a Microsoft user are found to be the same person.

@@ -279,6 +279,7 @@ impl Planner<'_, '_> {
             external_id: self.records.observed.external_id.to_owned(),
             is_last: op == action.op,
             look: Some(gone),
+            address: subject.person.and_then(|person| person.user.address.clone()),
             before: before(action),
         })
     }

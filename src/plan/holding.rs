@@ -154,6 +154,7 @@ fn with(records: &Records<'_>, drafts: Vec<Draft>, pending_actions: Vec<PendingA
         policy: observed.name.to_owned(),
         users: records.users.iter().map(stored).collect(),
         obsolete: Vec::new(),
+        adopted: None,
         run: RunPlan::None,
         disconnect: RunPlan::None,
         witness: None,

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod acted;
+pub mod adoption;
 mod candidates;
 mod counters;
 mod decision;

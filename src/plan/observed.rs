@@ -72,6 +72,8 @@ pub struct ObservedPolicy<'a> {
     pub suspended: bool,
     /// Value of the annotation `requestedAt`.
     pub requested_at: Option<&'a str>,
+    /// Value of the annotation `adopted`; absent before the first complete plan.
+    pub adopted: Option<&'a str>,
     /// Whether the account may be used at all; its problem otherwise (AccountNotFound, ConflictingPolicy, PbxNotFound, …).
     pub reference: Option<Problem>,
     /// Whether the account lets policies write; what it waits for otherwise.

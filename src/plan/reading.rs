@@ -44,6 +44,7 @@ pub(super) struct Presence<'a> {
     places: HashMap<&'a UserKey, Place>,
     teams: HashSet<EntraObjectId>,
     pairs: HashSet<&'a UserKey>,
+    unmatched: HashSet<&'a UserKey>,
 }
 
 /// A user of the GoTo account with lines.
@@ -133,6 +134,7 @@ impl<'a> Presence<'a> {
             places: goto_users.iter().map(|user| (&user.key, place(&user.key))).collect(),
             teams: teams_users.iter().map(|user| user.id).collect(),
             pairs: pairs.iter().map(|pair| &pair.key).collect(),
+            unmatched: unmatched(goto_users, teams_users),
         }
     }
 
@@ -149,6 +151,12 @@ impl<'a> Presence<'a> {
     /// Whether the user is in the connector.
     pub(super) fn has_pair(&self, key: &UserKey) -> bool {
         self.pairs.contains(key)
+    }
+
+    /// Whether the user is there, has an address, and nobody of the tenant has the same as UPN or as mail. The other attribute
+    /// counts too: one that was chosen by mistake makes nobody a candidate.
+    pub(super) fn matches_nobody(&self, key: &UserKey) -> bool {
+        self.unmatched.contains(key)
     }
 
     /// Users of the PBX, and users without any line.
@@ -255,6 +263,13 @@ pub(super) fn oldest_complete(snapshot: &Snapshot, pbx: OrganizationId) -> Optio
         connector.users.read_at,
     ];
     times.into_iter().collect::<Option<Vec<_>>>()?.into_iter().min()
+}
+
+fn unmatched<'a>(goto_users: &'a [GotoUser], teams_users: &'a [TeamsUser]) -> HashSet<&'a UserKey> {
+    let of = |user: &'a TeamsUser| user.upn_address.iter().chain(&user.mail_address);
+    let taken: HashSet<&Address> = teams_users.iter().flat_map(of).collect();
+    let is_free = |user: &&GotoUser| user.address.as_ref().is_some_and(|address| !taken.contains(address));
+    goto_users.iter().filter(is_free).map(|user| &user.key).collect()
 }
 
 fn value<'a, T>(gaps: &mut Vec<Gap>, name: &'static str, source: &'a Source<T>) -> Option<&'a T> {

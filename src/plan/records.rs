@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::adoption;
 use super::observed::{KnownRun, KnownUser, ObservedPolicy};
 use super::run_status::Wait;
 use super::runs::{self, Held};
@@ -40,6 +41,8 @@ pub(super) struct Records<'a> {
     denied: HashSet<&'a str>,
     /// The oldest thing that the policy knows.
     pub first: Option<Timestamp>,
+    /// Who may be adopted.
+    pub adoption: adoption::Scope,
 }
 
 impl<'a> Records<'a> {
@@ -71,6 +74,7 @@ impl<'a> Records<'a> {
             requested: requested && observed.requested_at.is_some(),
             activity: observed.snapshot.and_then(|snapshot| snapshot.activity.known()),
             first,
+            adoption: adoption::Scope::of(observed, first, now),
         }
     }
 
@@ -142,12 +146,6 @@ impl<'a> Records<'a> {
         pair.external_id.as_deref() == Some(self.observed.external_id)
     }
 
-    /// Whether the pair was there before the policy's first complete plan. The time comes from specs, which survive a crash
-    /// in the middle of that plan and a restore: a status decides nothing here.
-    pub(super) fn is_older_than_policy(&self, pair: &ConnectorUser) -> bool {
-        self.first.is_none_or(|first| pair.updated_at <= first)
-    }
-
     /// When users whose write failed may be tried again.
     pub(super) fn retry_at(&self) -> Option<Timestamp> {
         let stored = self.observed.status.failure.as_ref().map(|failure| failure.next_attempt_time.0);
@@ -197,13 +195,18 @@ fn freed<'a>(users: &BTreeMap<UserKey, &'a KnownUser>, runs: &[&'a KnownRun]) ->
 /// The oldest pin of a Microsoft user holds; a second one is nobody's.
 fn pins(users: &BTreeMap<UserKey, &KnownUser>) -> HashMap<EntraObjectId, UserKey> {
     let mut all: Vec<_> =
-        users.iter().filter_map(|(key, user)| Some((user.spec.first_seen.0, key, pin(user)?))).collect();
+        users.iter().filter_map(|(key, user)| Some((user.spec.first_seen.0, key, matched_pin(user)?))).collect();
     all.sort_unstable();
     let mut pins = HashMap::new();
     for (_, key, id) in all {
         pins.entry(id).or_insert_with(|| key.clone());
     }
     pins
+}
+
+/// The pin of a user object, if it was matched: that of a pair which was only adopted claims nobody (R8).
+pub(super) fn matched_pin(user: &KnownUser) -> Option<EntraObjectId> {
+    user.spec.matched_by.and_then(|_| pin(user))
 }
 
 /// The pin of a user object.

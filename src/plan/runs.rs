@@ -270,6 +270,7 @@ fn called_for(records: &Records<'_>, action: &RunAction, subject: &Subject<'_>) 
         external_id: records.observed.external_id.to_owned(),
         is_last: true,
         look: None,
+        address: None,
         before: PairValues::default(),
     })
 }
@@ -287,6 +288,7 @@ fn restored(records: &Records<'_>, subject: &Subject<'_>) -> Verdict {
         external_id: records.observed.external_id.to_owned(),
         is_last: true,
         look: None,
+        address: None,
         before: PairValues::default(),
     })
 }

@@ -199,7 +199,7 @@ fn spec(records: &Records<'_>, subject: &Subject<'_>, role: Option<Role>) -> Tea
     TeamsConnectorUserSpec {
         policy_ref: NameRef { name: records.observed.name.to_owned() },
         goto_user_key: subject.key.to_string(),
-        matched_by: teams_user_id.is_some().then_some(MatchedBy::Automatic),
+        matched_by: teams_user_id.is_some().then_some(MatchedBy::Automatic).filter(|_| !is_unmatched(subject)),
         teams_user_id,
         managed: subject.managed,
         leaving: leaving(records, subject, role),
@@ -207,6 +207,13 @@ fn spec(records: &Records<'_>, subject: &Subject<'_>, role: Option<Role>) -> Tea
         first_seen: Time(subject.first_seen(records.now)),
         unmatched_since,
     }
+}
+
+/// Whether the user was adopted without a match: the pin is only what the pair in the connector says, and no match (R8).
+fn is_unmatched(subject: &Subject<'_>) -> bool {
+    let adopted = || subject.managed == Managed::Adopted;
+    let stored = |spec: &TeamsConnectorUserSpec| spec.matched_by.is_none() && spec.teams_user_id.is_some();
+    subject.teams.is_none() && subject.known.map_or_else(adopted, |known| stored(&known.spec))
 }
 
 /// All but the standing. Of a user who is retained the stored facts stay where the directories no longer tell them.

@@ -55,6 +55,8 @@ pub enum Absence {
     Line,
     /// The Microsoft user.
     TeamsUser,
+    /// There never was a match: the pair was adopted, and no Microsoft user has the GoTo address.
+    Match,
 }
 
 /// What follows for a user.
@@ -145,6 +147,9 @@ pub(super) fn judge_all<'a>(
     let mut keys: BTreeSet<&UserKey> = reading.presence.in_scope().collect();
     keys.extend(records.users.keys());
     keys.extend(reading.pairs.values().filter(|pair| records.is_ours(pair)).map(|pair| &pair.key));
+    if records.adoption.all {
+        keys.extend(reading.pairs.values().filter(|pair| records.adoption.covers(pair)).map(|pair| &pair.key));
+    }
     let judge = Judge { records, reading, previous };
     keys.into_iter().map(|key| (key.clone(), judge.user(key))).collect()
 }
@@ -181,10 +186,17 @@ impl<'a> Judge<'_, 'a> {
     /// Not, or no longer, in the PBX.
     fn outsider(&self, subject: &mut Subject<'a>, place: Option<Place>) -> Finding {
         let no_line = || Finding::stopped(UserStage::Import, Reason::NoLine);
-        if subject.known.is_none() && !self.is_ours(subject) {
+        let adopts = self.adopts_unmatched(subject);
+        if subject.known.is_none() && !self.is_ours(subject) && !adopts {
             return if place == Some(Place::NoLine) { no_line() } else { Finding::Gone };
         }
+        if adopts {
+            subject.managed = Managed::Adopted;
+        }
         if !self.previous.is_some_and(|it| it.place(&subject.key) != Some(Place::Here)) {
+            if adopts {
+                return Finding::Retained(UserStage::Import);
+            }
             return if subject.known.is_some() { Finding::Keep } else { Finding::Gone };
         }
         subject.gone = Some(Absence::Line);
@@ -246,6 +258,9 @@ impl<'a> Judge<'_, 'a> {
         match self.teams_user(subject, &person) {
             Ok(teams) => subject.teams = Some(teams),
             Err(Finding::Stopped { stage, reason, message }) => {
+                if reason == Reason::NoMatch {
+                    self.unmatched(subject);
+                }
                 let left = self.leave(subject, stage);
                 return left.unwrap_or(Finding::Stopped { stage, reason, message });
             }
@@ -254,9 +269,30 @@ impl<'a> Judge<'_, 'a> {
         self.matched(subject, &person)
     }
 
+    /// Whether the pair is taken over though its user matches nobody (R8).
+    fn adopts_unmatched(&self, subject: &Subject<'a>) -> bool {
+        let scope = &self.records.adoption;
+        let is_free = |pair: &ConnectorUser| !self.records.is_ours(pair) && scope.covers(pair);
+        scope.all && subject.known.is_none() && subject.pair.is_some_and(is_free)
+    }
+
+    /// Matches nobody: adopted, and gone when two readings agree that nobody has the address. Whoever was matched once is judged
+    /// by the pin alone: a rename is never a removal (R9).
+    fn unmatched(&self, subject: &mut Subject<'a>) {
+        let alone = self.reading.presence.matches_nobody(&subject.key);
+        if alone && self.adopts_unmatched(subject) {
+            subject.managed = Managed::Adopted;
+        }
+        let was_matched = subject.known.and_then(records::matched_pin).is_some();
+        let agree = alone && self.previous.is_some_and(|it| it.matches_nobody(&subject.key));
+        if agree && subject.managed == Managed::Adopted && subject.pair.is_some() && !was_matched {
+            subject.gone = Some(Absence::Match);
+        }
+    }
+
     /// The Microsoft user: the pin, the pair found again, or equal addresses.
     fn teams_user(&self, subject: &mut Subject<'a>, person: &Person<'a>) -> Result<&'a TeamsUser, Finding> {
-        if let Some(id) = subject.known.and_then(records::pin) {
+        if let Some(id) = subject.known.and_then(records::matched_pin) {
             match self.reading.teams.get(&id) {
                 Some(_) if self.records.pinned_to(id) != Some(&subject.key) => {
                     return Err(Finding::stopped(UserStage::Match, Reason::TeamsUserTaken));
@@ -319,9 +355,7 @@ impl<'a> Judge<'_, 'a> {
         match subject.managed {
             Managed::Adopted if same => Managed::Adopted,
             Managed::None | Managed::Added if same && self.records.is_ours(pair) => Managed::Added,
-            Managed::None if same && subject.known.is_none() && self.records.is_older_than_policy(pair) => {
-                Managed::Adopted
-            }
+            Managed::None if same && subject.known.is_none() && self.records.adoption.covers(pair) => Managed::Adopted,
             Managed::None | Managed::Added | Managed::Adopted => Managed::None,
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::adoption::Adopted;
 use super::observed::Next;
 use super::run_status::{Tally, Wait};
 use super::runs::MAX_ACTIONS;
@@ -14,7 +15,7 @@ use crate::api::{
     BlockedReason, Counters, Failure, Managed, PairValues, PendingAction, Removals, RunOperation, RunSummary,
     TeamsConnectorUserSpec, TeamsConnectorUserStatus, UserCounts, UserSyncRunSpec, UserSyncRunStatus,
 };
-use crate::domain::{E164, EntraObjectId, UserKey};
+use crate::domain::{Address, E164, EntraObjectId, UserKey};
 
 /// What one pass of a policy does.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +26,8 @@ pub struct UserPlan {
     pub users: Vec<PlannedUser>,
     /// Users whose objects may go: nothing was done for them, or nothing is left of it.
     pub obsolete: Vec<UserKey>,
+    /// What the annotation `adopted` of the policy is to be: stored before anything else.
+    pub adopted: Option<Adopted>,
     /// What is done about the run that connects.
     pub run: RunPlan,
     /// What is done about the run that takes service away. Its calls go out before those of the other.
@@ -165,6 +168,8 @@ pub struct Step {
     pub is_last: bool,
     /// What must be looked up by id just before, beside the plan's `witness`: the write is skipped unless it is gone.
     pub look: Option<Absence>,
+    /// The GoTo address that no Microsoft user has, if that is what is taken for gone.
+    pub address: Option<Address>,
     /// What the connector had when the run was planned.
     pub before: PairValues,
 }
@@ -210,7 +215,7 @@ impl UserPlan {
     pub fn is_empty(&self) -> bool {
         let unchanged = self.users.iter().all(|user| user.write == Write::Nothing);
         let idle = self.run == RunPlan::None && self.disconnect == RunPlan::None;
-        unchanged && idle && self.obsolete.is_empty() && self.obsolete_runs.is_empty()
+        unchanged && idle && self.adopted.is_none() && self.obsolete.is_empty() && self.obsolete_runs.is_empty()
     }
 
     /// The user's object.
@@ -328,6 +333,9 @@ fn sums_up(counts: UserCounts) -> bool {
 /// One line for each write and each wait; no address and no telephone number. An empty plan prints nothing.
 impl fmt::Display for UserPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Adopted { adoption, at: _ }) = self.adopted {
+            writeln!(f, "policy: the first complete plan, adopts {adoption:?}")?;
+        }
         write!(f, "{}{}", self.disconnect, self.run)?;
         for user in self.users.iter().filter(|user| user.write != Write::Nothing) {
             writeln!(f, "{user}")?;

@@ -32,7 +32,7 @@ use crate::domain::{OrganizationId, UserKey};
 /// The plan of a policy.
 #[must_use]
 pub fn user_sync(observed: &ObservedPolicy<'_>, now: Timestamp) -> UserPlan {
-    let records = Records::new(observed, now);
+    let mut records = Records::new(observed, now);
     if let Some(problem) = &observed.reference {
         return holding::unusable(&records, problem);
     }
@@ -46,6 +46,9 @@ pub fn user_sync(observed: &ObservedPolicy<'_>, now: Timestamp) -> UserPlan {
         Ok(reading) => {
             let earlier = observed.previous.filter(|previous| previous.round < snapshot.round);
             let previous = earlier.and_then(|previous| Presence::of(previous, pbx));
+            if reading.pairs.values().any(|pair| records.is_ours(pair)) {
+                records.adoption.is_known_at_the_connector();
+            }
             plan(&records, &reading, previous.as_ref())
         }
     }
@@ -78,6 +81,7 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
     UserPlan {
         policy: records.observed.name.to_owned(),
         obsolete: gone.map(|subject| subject.key.clone()).collect(),
+        adopted: records.adoption.mark,
         counts: Some(counters::counts(reading, &users)),
         blocked: counters::blocked(&users),
         removals: Some(disconnect.removals),

@@ -47,7 +47,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/* What the operator may do in the namespaces it serves. Nothing here is a wildcard. */}}
 {{- define "operator.rules" -}}
-# People write these two; the operator sets only their finalizer and their status.
+# People write these two; the operator sets only their finalizer, their status and a policy's annotation adopted.
 - apiGroups: [teamsconnector.dev]
   resources: [teamsconnectoraccounts, usersyncpolicies]
   verbs: [get, list, watch, patch]

@@ -39,13 +39,14 @@ impl<'a> Look<'a> {
         let asked = |absence| steps.iter().any(|step| step.look == Some(absence));
         let Some((user, teams_user)) = &plan.witness else {
             // Nobody else is left: the guard never lets the last ones go without a decision.
-            let looks = asked(Absence::Line) || asked(Absence::TeamsUser);
+            let looks = asked(Absence::Line) || asked(Absence::TeamsUser) || asked(Absence::Match);
             return if looks && !is_approved(plan) { Err(untrusted()) } else { Ok(()) };
         };
         if asked(Absence::Line) && self.line(user).await? == Found::Nothing {
             return Err(untrusted());
         }
-        if asked(Absence::TeamsUser) && self.teams_user(*teams_user).await? == Found::Nothing {
+        if (asked(Absence::TeamsUser) || asked(Absence::Match)) && self.teams_user(*teams_user).await? == Found::Nothing
+        {
             return Err(untrusted());
         }
         Ok(())
@@ -60,6 +61,7 @@ impl<'a> Look<'a> {
             None => Ok(Found::Nothing),
             Some(Absence::Line) => self.line(&step.user).await,
             Some(Absence::TeamsUser) => self.teams_user(step.teams_user).await,
+            Some(Absence::Match) => self.same_address(step).await,
         }
     }
 
@@ -72,6 +74,14 @@ impl<'a> Look<'a> {
 
     async fn teams_user(&self, id: EntraObjectId) -> Result<Found, Refusal> {
         found(self.session.graph.user(id).await.map(|_| true))
+    }
+
+    /// Whether the pair's Microsoft user has the GoTo address by now, or nobody knows which that is.
+    async fn same_address(&self, step: &Step) -> Result<Found, Refusal> {
+        let same =
+            |address: Option<String>| address.and_then(|it| it.parse().ok()).is_some_and(|it| Some(it) == step.address);
+        let user = self.session.graph.user(step.teams_user).await;
+        found(user.map(|user| step.address.is_none() || same(user.user_principal_name) || same(user.mail)))
     }
 }
 

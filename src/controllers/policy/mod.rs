@@ -83,6 +83,11 @@ async fn pass(policy: &Arc<UserSyncPolicy>, ctx: &Arc<Context>) -> Result<Passed
         tracing::error!(policy = policy.name_any(), %violation, "the plan contradicts itself and is not carried out");
         return Err(PassError::Contradiction);
     }
+    if let Some(adopted) = plan.adopted
+        && !objects.store_adopted(adopted).await?
+    {
+        return Ok(Passed::PutOff);
+    }
     objects.store_run(&plan).await?;
     objects.store_specs(&plan, &observed).await?;
     drop(busy);

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use kube::api::{DeleteParams, Preconditions};
+use k8s_openapi::serde_json::json;
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource, ResourceExt};
 
 use super::observe::Observed;
 use crate::api::{
-    POLICY_LABEL, TeamsConnectorUser, TeamsConnectorUserSpec, TeamsConnectorUserStatus, UserSyncPolicy, UserSyncRun,
-    UserSyncRunStatus,
+    ADOPTED, POLICY_LABEL, TeamsConnectorUser, TeamsConnectorUserSpec, TeamsConnectorUserStatus, UserSyncPolicy,
+    UserSyncRun, UserSyncRunStatus,
 };
 use crate::controllers::context::Context;
 use crate::controllers::error::PassError;
@@ -18,6 +19,7 @@ use crate::controllers::expectations::version;
 use crate::controllers::publish;
 use crate::domain::UserKey;
 use crate::plan::acted::Acted;
+use crate::plan::adoption::Adopted;
 use crate::plan::user_plan::{NewRun, PlannedUser, RunPlan, UserPlan, Write};
 
 const POLICY: &str = "UserSyncPolicy";
@@ -66,6 +68,27 @@ impl<'a> Objects<'a> {
                 let reference = ObjectRef::new(name).within(&namespace);
                 stores.iter().find_map(|stores| version(stores.users.get(&reference)?.as_ref()))
             })
+    }
+
+    /// Marks the policy at its first complete plan, before any run or user object is stored. The resource version keeps the mark
+    /// off a policy that was re-created or edited since the plan was made: then false, and the next pass plans anew.
+    pub(super) async fn store_adopted(&self, adopted: Adopted) -> Result<bool, PassError> {
+        let namespace = self.policy.namespace().unwrap_or_default();
+        let api: Api<UserSyncPolicy> = Api::namespaced(self.ctx.client.clone(), &namespace);
+        let metadata = json!({
+            "uid": self.policy.uid(),
+            "resourceVersion": self.policy.resource_version(),
+            "annotations": {ADOPTED: adopted.to_string()},
+        });
+        let patch = Patch::Merge(json!({"metadata": metadata}));
+        match api.patch(&self.policy.name_any(), &PatchParams::default(), &patch).await {
+            Ok(written) => {
+                self.ctx.expectations.wrote(&self.uid, POLICY, &written);
+                Ok(true)
+            }
+            Err(kube::Error::Api(answer)) if answer.is_conflict() => Ok(false),
+            Err(error) => Err(PassError::kubernetes("marking the first complete plan")(error)),
+        }
     }
 
     /// Stores new runs with their frozen actions, before anything else of the plan is carried out.

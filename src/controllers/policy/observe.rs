@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use sha2::{Digest as _, Sha256};
 
 use crate::api::{
-    Reason, TeamsConnectorAccount, TeamsConnectorUser, UserSyncPolicy, UserSyncPolicyStatus, UserSyncRun,
+    ADOPTED, Reason, TeamsConnectorAccount, TeamsConnectorUser, UserSyncPolicy, UserSyncPolicyStatus, UserSyncRun,
 };
 use crate::controllers::account;
 use crate::controllers::context::{Context, is_paused};
@@ -134,6 +134,7 @@ impl Observed {
             status: &self.status,
             suspended: self.suspended,
             requested_at: self.requested_at.as_deref(),
+            adopted: self.policy.annotations().get(ADOPTED).map(String::as_str),
             reference: self.reference.clone(),
             gate: self.gate.clone(),
             external_id: &self.external_id,

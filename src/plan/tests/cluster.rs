@@ -6,7 +6,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::world::{OURS, World, at, key, pbx};
 use crate::api::{
-    Approval, AutomaticMatching, Matching, NameRef, PbxRef, Reason, Removal, Rollout, RunOperation, RunState,
+    Adoption, Approval, AutomaticMatching, Matching, NameRef, PbxRef, Reason, Removal, Rollout, RunOperation, RunState,
     TeamsAttribute, UserState, UserSyncPolicySpec, UserSyncPolicyStatus, conditions,
 };
 use crate::domain::UserKey;
@@ -38,6 +38,7 @@ pub(super) struct Cluster {
     pub reference: Option<Problem>,
     pub suspended: bool,
     pub requested_at: Option<String>,
+    pub adopted: Option<String>,
     /// Writes of user objects.
     pub object_writes: BTreeMap<UserKey, u32>,
     /// PUTs that were sent.
@@ -63,6 +64,7 @@ impl Cluster {
                 },
                 protected_users: Vec::new(),
                 removal: Removal::default(),
+                adoption: Adoption::default(),
                 approval: Approval::default(),
                 rollout: Rollout::default(),
                 history_limit: 10,
@@ -81,6 +83,7 @@ impl Cluster {
             reference: None,
             suspended: false,
             requested_at: None,
+            adopted: None,
             object_writes: BTreeMap::new(),
             puts: Vec::new(),
             other_calls: Vec::new(),
@@ -131,6 +134,7 @@ impl Cluster {
             status: &self.status,
             suspended: self.suspended,
             requested_at: self.requested_at.as_deref(),
+            adopted: self.adopted.as_deref(),
             reference: self.reference.clone(),
             gate: self.gate.clone(),
             external_id: OURS,
@@ -162,6 +166,10 @@ impl Cluster {
     /// One pass: plan, store, act, report.
     pub(super) fn try_pass(&mut self) -> Result<UserPlan, Crash> {
         let plan = self.plan();
+        if let Some(adopted) = plan.adopted {
+            self.write()?;
+            self.adopted = Some(adopted.to_string());
+        }
         for run in plan.run_plans() {
             let RunPlan::Create(run) = run else { continue };
             self.write()?;

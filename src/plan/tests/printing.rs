@@ -17,6 +17,7 @@ fn demo() -> Cluster {
 #[test]
 fn a_first_plan_prints_its_run_and_its_users() {
     insta::assert_snapshot!(demo().plan(), @r"
+    policy: the first complete plan, adopts Matched
     run hq-53c3b86d-1: create
       put 2000000000000000000 with a0000000-0000-4000-8000-000000000000
       put 2000000000000000001 with a0000000-0000-4000-8000-000000000001

@@ -149,6 +149,7 @@ reasons! {
     AwaitingApproval: Human, APPROVER, "A run waits for a decision; nothing of it is carried out before.", "Look at the run's spec.actions, then set its spec.decision to Approve or Deny.";
     RemovalGuardAhead: Advice, APPROVER, "More users are in their grace period than spec.removal.guard lets lose service.", "Look at the Retained users: mend the cause before the grace period is over, or be ready to decide.";
     RemovalGuardTripped: Human, APPROVER, "More users would lose service within the window than spec.removal.guard allows; nobody does.", "Mend the cause, or look at the run's spec.actions and set its spec.decision to Approve or Deny.";
+    RemovalsResting: Waiting, ANYBODY, "Every user object and run of the policy had vanished, so who lost service before is not known; nobody does for the window of spec.removal.guard.", "Nothing: removals go on when the window is over.";
     ProtectedUserNotFound: Human, TEAM, "An entry of spec.protectedUsers names nobody; all removals are held.", "Correct the entry, or take it out of the list.";
     AwaitingPush: Waiting, ANYBODY, "Changes are in the connector and wait for the push to Teams.", "Nothing here: see the pending action of the account.";
     Drifted: Advice, ANYBODY, "A directory differs from what was applied.", "See the users that are not Ready.";

@@ -220,6 +220,7 @@ impl Decision {
                     Next::At(polling::look_again(awaited_since(records), now), ReadingKind::Account)
                 }
                 Some(Wait::Refused { until, .. }) => Next::At(*until, ReadingKind::Outcome),
+                Some(Wait::Rest(until)) => Next::At(*until, ReadingKind::Full),
                 Some(
                     Wait::Suspended
                     | Wait::Gate(_)

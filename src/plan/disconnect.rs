@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use k8s_openapi::jiff::Timestamp;
+
 use super::candidates::{self, Candidacy};
 use super::decision::{self, Decision};
 use super::guard::{self, Count};
@@ -46,6 +48,8 @@ pub(super) struct Disconnect {
     pub removals: Removals,
     /// Licensed pairs whose deletion is planned.
     pub to_remove: usize,
+    /// Until when removals rest, if somebody waits for that.
+    pub rests: Option<Timestamp>,
     /// Candidates in grace would exceed the guard.
     pub warning: Option<EarlyWarning>,
 }
@@ -56,6 +60,7 @@ struct Planner<'d, 'a> {
     protection: &'d Protection,
     ripe: Vec<&'d Subject<'a>>,
     is_older_reading: bool,
+    rests: Option<Timestamp>,
 }
 
 /// What is done about service that is to be taken away.
@@ -64,15 +69,17 @@ pub(super) fn plan<'a>(
     subjects: &BTreeMap<UserKey, Subject<'a>>,
     protection: &Protection,
     is_older_reading: bool,
+    rests: Option<Timestamp>,
 ) -> Disconnect {
     let ripe = subjects.values().filter(|it| candidates::of(records, it) == Candidacy::Ripe).collect();
-    let planner = Planner { records, subjects, protection, ripe, is_older_reading };
+    let planner = Planner { records, subjects, protection, ripe, is_older_reading, rests };
     let count = guard::count(records, subjects, records.disconnect);
     let mut plan = match records.disconnect {
         Some(run) => planner.go_on(run, count),
         None => planner.propose(count),
     };
     plan.warning = planner.warning(count);
+    plan.rests = rests.filter(|_| !planner.ripe.is_empty());
     plan
 }
 
@@ -85,7 +92,7 @@ impl Planner<'_, '_> {
         let all_denied = self.ripe.iter().all(|it| is_denied(&it));
         let role = if all_denied { Role::Denied } else { Role::Queued };
         let mut roles: HashMap<_, _> = self.ripe.iter().map(|it| (it.key.clone(), role)).collect();
-        let may = records.may_write() && !self.is_older_reading && self.protection.unknown == 0;
+        let may = records.may_write() && !self.is_older_reading && self.protection.unknown == 0 && self.rests.is_none();
         if all_denied || !may || self.is_backing_off() {
             return result(Decision::None, roles, count, 0);
         }
@@ -169,6 +176,8 @@ impl Planner<'_, '_> {
             Some(wait)
         } else if self.protection.unknown > 0 {
             Some(Wait::Protection)
+        } else if let Some(until) = self.rests.filter(|_| run.spec.decision.is_none()) {
+            Some(Wait::Rest(until))
         } else if !verdicts.iter().any(|(_, it)| matches!(it, Verdict::Todo(_))) {
             Some(Wait::Agreement)
         } else {
@@ -304,7 +313,7 @@ impl Planner<'_, '_> {
 fn result(decision: Decision, roles: HashMap<UserKey, Role>, count: Count, to_remove: usize) -> Disconnect {
     let number = super::counters::number;
     let removals = Removals { in_window: number(count.in_window), allowed: number(count.allowed) };
-    Disconnect { decision, roles, removals, to_remove, warning: None }
+    Disconnect { decision, roles, removals, to_remove, rests: None, warning: None }
 }
 
 /// How many of them can call now.

@@ -56,18 +56,7 @@ pub(super) fn count(
         of_runs.flat_map(|run| run.spec.actions.iter().map(|action| action.user.as_str())).collect();
     let lost = touched.difference(&enabled).count();
     let allowed = allowed(guard, enabled.len() + lost);
-    let in_window = if has_forgotten(records, subjects) { allowed.max(in_window) } else { in_window };
     Count { in_window, allowed, enabled: enabled.len() }
-}
-
-/// Whether all users and runs of this policy were lost within the window: pairs that it added are older than everything it knows.
-/// What it took before is not known any more, so nothing is left of what the guard allows.
-fn has_forgotten(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> bool {
-    let Some(first) = records.first else { return false };
-    let window = records.observed.spec.removal.guard.window.signed();
-    let older =
-        |subject: &Subject<'_>| subject.pair.is_some_and(|pair| records.is_ours(pair) && pair.updated_at < first);
-    records.now.duration_since(first) < window && subjects.values().any(older)
 }
 
 /// Whether the run counts: it is open, or not longer over than the window.

@@ -50,6 +50,8 @@ pub(super) struct Removing {
     pub problem: Option<Problem>,
     /// A run goes on.
     pub is_going_on: bool,
+    /// Nobody loses service for a while; nobody has to do anything about it.
+    pub rests: Option<Problem>,
 }
 
 impl Outlook {
@@ -168,6 +170,7 @@ fn waiting(outlook: Outlook, gate: Option<&Problem>, removing: &Removing) -> Opt
         _ if removing.problem.is_some() => {
             removing.problem.as_ref().map(|problem| (problem.reason, problem.message.clone()))
         }
+        _ if removing.rests.is_some() => removing.rests.as_ref().map(|rest| (rest.reason, rest.message.clone())),
         _ => None,
     }
 }
@@ -176,7 +179,7 @@ fn waiting(outlook: Outlook, gate: Option<&Problem>, removing: &Removing) -> Opt
 fn ready(outlook: Outlook, waiting: Option<&(Reason, String)>, was_ready: bool) -> Draft {
     match waiting {
         None => Draft::yes(conditions::READY, Reason::InSync),
-        Some((reason, message)) if was_ready && !outlook.applying => {
+        Some((reason, message)) if *reason == Reason::RemovalsResting || (was_ready && !outlook.applying) => {
             Draft::yes(conditions::READY, *reason).with_message(message.clone())
         }
         Some((reason, message)) => Draft::no(conditions::READY, *reason).with_message(message.clone()),

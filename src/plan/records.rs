@@ -39,7 +39,7 @@ pub(super) struct Records<'a> {
     pins: HashMap<EntraObjectId, UserKey>,
     freed: HashMap<&'a str, &'a str>,
     denied: HashSet<&'a str>,
-    /// The oldest thing that the policy knows.
+    /// The oldest time that the specs of users and runs tell.
     pub first: Option<Timestamp>,
     /// Who may be adopted.
     pub adoption: adoption::Scope,

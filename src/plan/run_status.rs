@@ -55,6 +55,8 @@ pub enum Wait {
     },
     /// An entry of `protectedUsers` names nobody.
     Protection,
+    /// The guard's window is over since the objects of the policy vanished.
+    Rest(Timestamp),
     /// The connector takes no writes for now.
     Refused {
         /// Why.
@@ -139,6 +141,7 @@ impl fmt::Display for Wait {
                 f,
                 "a decision in spec.decision, for {planned} users would lose service within the window and {allowed} may"
             ),
+            Self::Rest(until) => write!(f, "until {until}, for the objects of the policy had vanished"),
             Self::Protection => f.write_str("an entry of spec.protectedUsers names nobody"),
         }
     }
@@ -207,6 +210,7 @@ impl Wait {
             | Self::Objects
             | Self::Agreement
             | Self::Protection
+            | Self::Rest(_)
             | Self::Refused { .. } => None,
         }
     }

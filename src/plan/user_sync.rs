@@ -14,12 +14,13 @@ use super::decision::{self, Decision};
 use super::disconnect::{self, Disconnect};
 use super::holding;
 use super::licenses;
-use super::observed::{ObservedPolicy, Problem};
+use super::observed::{Next, ObservedPolicy, Problem, ReadingKind};
 use super::polling;
 use super::protection::{self, Protection};
 use super::readiness::{self, Outlook, Removing};
 use super::reading::{Presence, Reading};
 use super::records::Records;
+use super::rest;
 use super::retention;
 use super::run_status::Tally;
 use super::schedule;
@@ -61,7 +62,7 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
         subject.protected_by = protection.of(&subject.key).map(str::to_owned);
     }
     let is_older_reading = decision::is_older_reading(records, reading);
-    let disconnect = disconnect::plan(records, &subjects, &protection, is_older_reading);
+    let disconnect = disconnect::plan(records, &subjects, &protection, is_older_reading, rest::until(records, reading));
     for subject in subjects.values_mut() {
         subject.restore = disconnect::restores(records, subject, &disconnect);
     }
@@ -97,7 +98,10 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
             &users,
             schedule::earlier(
                 decision.next(records, is_older_reading),
-                disconnect.decision.next(records, is_older_reading),
+                schedule::earlier(
+                    disconnect.decision.next(records, is_older_reading),
+                    disconnect.rests.map_or(Next::Interval, |at| Next::At(at, ReadingKind::Full)),
+                ),
             ),
         ),
         failure: failure(records, &decision, &subjects),
@@ -124,7 +128,11 @@ fn removal_problem(disconnect: &Disconnect, protection: &Protection) -> Removing
         None => None,
     };
     let is_going_on = disconnect.decision.has_run() && problem.is_none();
-    Removing { problem, is_going_on }
+    let rests = disconnect.rests.map(|until| {
+        let reason = Reason::RemovalsResting;
+        Problem { reason, message: format!("{} It ends at {until}.", reason.message()) }
+    });
+    Removing { problem, is_going_on, rests }
 }
 
 /// The open runs, at most ten.

@@ -2,10 +2,11 @@
 
 use super::cluster::{Cluster, is};
 use super::disconnecting::{decide, disconnects, leaves, removing};
-use super::world::{key, minutes};
-use crate::api::conditions::ACTION_REQUIRED;
+use super::world::{at, key, minutes};
+use crate::api::conditions::{ACTION_REQUIRED, READY};
 use crate::api::{Decision, Guard, Reason, RemovalAction, RunState};
 use crate::plan::guard::allowed;
+use crate::plan::observed::{Next, ReadingKind};
 use crate::plan::readiness::GUARD_TRIPPED;
 
 fn guarded(people: usize) -> Cluster {
@@ -134,24 +135,89 @@ fn too_many_in_grace_is_an_early_warning() {
     assert!(cluster.users.contains_key(&key(0)) && disconnects(&cluster).is_empty());
 }
 
-/// R1, R11: deleting all runs and users does not give the guard's allowance back: until a window has passed every removal waits.
-#[test]
-fn lost_objects_give_no_allowance_back() {
-    let mut cluster = guarded(30);
-    for index in 0..3 {
-        leaves(&mut cluster, index);
-        cluster.settle_while_waiting();
-    }
-    assert_eq!(left(&cluster), 27);
+/// Everything that the operator stored for the policy vanishes, the policy itself is put back as it was written.
+fn vanish(cluster: &mut Cluster) {
     cluster.users.clear();
     cluster.runs.clear();
-    cluster.read_twice();
-    cluster.settle_while_waiting();
-    leaves(&mut cluster, 4);
-    cluster.settle_while_waiting();
-    assert_eq!((left(&cluster), cluster.condition(GUARD_TRIPPED)), (27, is("True", Reason::RemovalGuardTripped)));
-    cluster.now += minutes(25 * 60);
-    cluster.read_twice();
-    cluster.settle_while_waiting();
-    assert_eq!((left(&cluster), cluster.condition(GUARD_TRIPPED)), (26, None));
+    cluster.status = crate::api::UserSyncPolicyStatus::default();
+    cluster.restart();
+    cluster.read();
+    cluster.settle();
+}
+
+/// Two lose service, which is all that the guard allows within a window, and then everything vanishes.
+fn used_up_and_vanished(change: impl FnOnce(&mut Cluster)) -> Cluster {
+    let mut cluster = guarded(10);
+    cluster.world.remove_person(0);
+    leaves(&mut cluster, 1);
+    cluster.settle();
+    assert_eq!(left(&cluster), 8);
+    change(&mut cluster);
+    vanish(&mut cluster);
+    cluster
+}
+
+/// R2, R10: the guard's memory is gone with the runs, so nobody loses service before a window is over; then all goes on.
+#[test]
+fn removals_rest_for_a_window_when_every_object_of_an_older_policy_vanished() {
+    let changes: [fn(&mut Cluster); 3] = [
+        |_| {},
+        |cluster| cluster.adopted = None,
+        |cluster| {
+            for pair in &mut cluster.world.pairs {
+                (pair.external_id, pair.updated_at) = (None, at(-99));
+            }
+        },
+    ];
+    for change in changes {
+        let mut cluster = used_up_and_vanished(change);
+        let vanished = cluster.now;
+        leaves(&mut cluster, 2);
+        cluster.settle();
+        assert_eq!((left(&cluster), cluster.reason(2)), (8, Some(Reason::RemovalHeld)));
+        assert_eq!(cluster.condition(READY), is("True", Reason::RemovalsResting));
+        assert_eq!((cluster.condition(ACTION_REQUIRED), disconnects(&cluster).len()), (None, 0));
+        cluster.now = vanished + minutes(24 * 60 + 1);
+        cluster.read_twice();
+        cluster.settle();
+        assert_eq!(left(&cluster), 7);
+    }
+}
+
+/// It looks again when the rest is over.
+#[test]
+fn the_end_of_the_rest_is_waited_for() {
+    let mut cluster = used_up_and_vanished(|_| {});
+    leaves(&mut cluster, 2);
+    cluster.settle();
+    let Next::At(then, kind) = cluster.plan().next else { panic!("nothing is waited for") };
+    assert_eq!(kind, ReadingKind::Full);
+    assert!(then > cluster.now && then < cluster.now + minutes(24 * 60));
+}
+
+/// Where nothing was lost nothing rests: not at a new policy, nor when the runs alone are gone or all who began have left.
+#[test]
+fn nothing_rests_while_an_older_object_is_there() {
+    let mut cluster = guarded(10);
+    cluster.runs.clear();
+    cluster.restart();
+    cluster.settle();
+    leaves(&mut cluster, 1);
+    cluster.settle();
+    assert_eq!(left(&cluster), 9);
+}
+
+/// R3, R10: a run that is open already rests as well, unless somebody approved exactly it.
+#[test]
+fn an_open_run_rests_unless_it_was_approved() {
+    for approved in [false, true] {
+        let mut cluster = guarded(10);
+        leaves(&mut cluster, 1);
+        cluster.pass();
+        cluster.adopted = Some(format!("Matched@{}", at(-9_000)));
+        let run = cluster.runs.values_mut().max_by_key(|run| run.spec.created_at.0).unwrap();
+        run.spec.decision = approved.then_some(Decision::Approve);
+        cluster.settle_while_waiting();
+        assert_eq!(left(&cluster), if approved { 9 } else { 10 });
+    }
 }

@@ -202,6 +202,8 @@ impl Lines {
 fn stable<'a>(path: &str, text: &'a str) -> &'a str {
     if text.parse::<Timestamp>().is_ok() {
         "a time"
+    } else if text.strip_prefix("Matched@").is_some_and(|at| at.parse::<Timestamp>().is_ok()) {
+        "matched at a time"
     } else if text.starts_with(&format!("{POLICY}-")) && !path.contains("labels") {
         "a run"
     } else if text.starts_with("https://127.0.0.1:") {

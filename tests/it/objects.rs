@@ -6,7 +6,7 @@ use std::time::Duration;
 use kube::api::{DynamicObject, PostParams};
 use serde_json::{Value, json};
 use teams_connector_operator::devenv::environment::Setup;
-use teams_connector_operator::devenv::objects::{self, condition};
+use teams_connector_operator::devenv::objects::{self, condition, reason};
 
 use crate::harness;
 use crate::stage::{ACCOUNT, KINDS, POLICY, Stage};
@@ -183,7 +183,7 @@ async fn run_names(stage: &Stage) -> Vec<String> {
 
 /// R11, T40: deleting every user object and every run removes nobody. They are found again at the connector by their id as added,
 /// nothing is sent for who is there, and for who is gone the grace period begins anew. Nor is the guard's allowance given back (R1):
-/// until its window has passed the removal waits for a decision.
+/// removals rest until its window has passed.
 #[tokio::test(flavor = "multi_thread")]
 async fn deleted_objects_are_not_people() {
     let stage = connected("deleted", "5m").await;
@@ -207,7 +207,8 @@ async fn deleted_objects_are_not_people() {
         specs.values().find_map(|spec| spec["unmatchedSince"].as_str().map(str::to_owned)).unwrap()
     };
     assert!(since(&specs(&stage).await) > since(&before), "the grace period begins anew");
-    stage.advance_until("the removal waits", "2m", 60, async || waiting(&stage).await.is_some()).await;
+    let rests = async || reason(&stage.get("usp", POLICY).await, "Ready") == Some("RemovalsResting");
+    stage.advance_until("removals rest", "2m", 60, rests).await;
     let ahead = stage.full_readings().await + 3;
     let read = async || stage.full_readings().await >= ahead;
     stage.advance_until("the sources are read", "1m", 60, read).await;

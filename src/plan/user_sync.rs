@@ -11,6 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::counters;
 use super::decision::{self, Decision};
+use super::deleting;
 use super::disconnect::{self, Disconnect};
 use super::holding;
 use super::licenses;
@@ -34,7 +35,9 @@ use crate::domain::{OrganizationId, UserKey};
 #[must_use]
 pub fn user_sync(observed: &ObservedPolicy<'_>, now: Timestamp) -> UserPlan {
     let mut records = Records::new(observed, now);
-    if let Some(problem) = &observed.reference {
+    // Whose pairs are whose is told by their ids at the connector, so a second policy for the PBX can leave like any other.
+    let conflict = |problem: &&Problem| observed.deleting && problem.reason == Reason::ConflictingPolicy;
+    if let Some(problem) = observed.reference.as_ref().filter(|it| !conflict(it)) {
         return holding::unusable(&records, problem);
     }
     let pbx: Option<OrganizationId> = observed.spec.pbx.organization_id.parse().ok();
@@ -57,16 +60,19 @@ pub fn user_sync(observed: &ObservedPolicy<'_>, now: Timestamp) -> UserPlan {
 
 fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Presence<'a>>) -> UserPlan {
     let mut subjects = subjects::judge_all(records, reading, previous);
+    let awaited = deleting::withdraw(records, reading, &mut subjects);
     let protection = protection::resolve(records, reading, &subjects);
     for subject in subjects.values_mut() {
         subject.protected_by = protection.of(&subject.key).map(str::to_owned);
     }
     let is_older_reading = decision::is_older_reading(records, reading);
-    let disconnect = disconnect::plan(records, &subjects, &protection, is_older_reading, rest::until(records, reading));
+    let rests = rest::until(records, reading);
+    let disconnect = disconnect::plan(records, &subjects, &protection, is_older_reading, rests);
     for subject in subjects.values_mut() {
         subject.restore = disconnect::restores(records, subject, &disconnect);
     }
-    let admitted = licenses::admit(records, reading, &mut subjects);
+    let admitted =
+        if records.observed.deleting { Vec::new() } else { licenses::admit(records, reading, &mut subjects) };
     let decision = decision::decide(records, reading, &subjects, &admitted);
     for subject in subjects.values_mut() {
         subject.managed = managed(subject, decision.has_run());
@@ -77,12 +83,18 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
         .collect();
     let gone = subjects.values().filter(|it| it.finding == Finding::Gone && it.known.is_some());
     let counters = counters::counters(reading, &users, disconnect.to_remove);
-    let (conditions, pending_actions) =
-        readiness::of(records, Outlook::of(records, &subjects, &users), &removal_problem(&disconnect, &protection));
+    let outlook = Outlook::of(records, &subjects, &users);
+    let (conditions, pending_actions) = if records.observed.deleting {
+        deleting::conditions(records, outlook, &disconnect, &protection)
+    } else {
+        readiness::of(records, outlook, &removal_problem(&disconnect, &protection))
+    };
+    let is_idle = matches!((&decision, &disconnect.decision), (Decision::None, Decision::None));
     UserPlan {
         policy: records.observed.name.to_owned(),
         obsolete: gone.map(|subject| subject.key.clone()).collect(),
-        adopted: records.adoption.mark,
+        adopted: records.adoption.mark.filter(|_| !records.observed.deleting),
+        is_over: awaited == 0 && is_idle && deleting::is_over(records, reading, &subjects),
         counts: Some(counters::counts(reading, &users)),
         blocked: counters::blocked(&users),
         removals: Some(disconnect.removals),
@@ -100,12 +112,15 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
                 decision.next(records, is_older_reading),
                 schedule::earlier(
                     disconnect.decision.next(records, is_older_reading),
-                    disconnect.rests.map_or(Next::Interval, |at| Next::At(at, ReadingKind::Full)),
+                    schedule::earlier(
+                        deleting::next(records, awaited),
+                        disconnect.rests.map_or(Next::Interval, |at| Next::At(at, ReadingKind::Full)),
+                    ),
                 ),
             ),
         ),
         failure: failure(records, &decision, &subjects),
-        handled_request: handled_request(records, &subjects, &decision),
+        handled_request: handled_request(records, &subjects, &decision, &disconnect),
         users,
         run: decision.finish(records, counters),
         disconnect: disconnect.decision.finish(records, counters),
@@ -177,11 +192,13 @@ fn handled_request(
     records: &Records<'_>,
     subjects: &BTreeMap<UserKey, Subject<'_>>,
     decision: &Decision,
+    disconnect: &Disconnect,
 ) -> Option<String> {
     let created = |key: &UserKey| decision.created().iter().any(|action| action.user == key.as_str());
     let released = |it: &&Subject<'_>| matches!(it.finding, Finding::Admitted(attempt) if attempt.released);
     let in_run = |key: &UserKey| records.action(key).is_some() || created(key);
-    let unserved = subjects.values().filter(released).any(|subject| !in_run(&subject.key));
+    let unserved = subjects.values().filter(released).any(|subject| !in_run(&subject.key))
+        || deleting::awaits_run(records, disconnect);
     let observed = records.observed;
     let stored = observed.status.last_handled_reconcile_at.as_deref();
     let handled = if unserved { stored } else { observed.requested_at.or(stored) };

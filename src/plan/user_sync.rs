@@ -27,8 +27,9 @@ use super::run_status::Tally;
 use super::schedule;
 use super::standing;
 use super::subjects::{self, Finding, Subject};
-use super::user_plan::UserPlan;
-use crate::api::{Failure, Managed, Reason, RunSummary, RunType};
+use super::user_plan::{PlannedUser, UserPlan};
+use crate::api::conditions::Draft;
+use crate::api::{Failure, Managed, PendingAction, Reason, RunSummary, RunType};
 use crate::domain::{OrganizationId, UserKey};
 
 /// The plan of a policy.
@@ -83,12 +84,7 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
         .collect();
     let gone = subjects.values().filter(|it| it.finding == Finding::Gone && it.known.is_some());
     let counters = counters::counters(reading, &users, disconnect.to_remove);
-    let outlook = Outlook::of(records, &subjects, &users);
-    let (conditions, pending_actions) = if records.observed.deleting {
-        deleting::conditions(records, outlook, &disconnect, &protection)
-    } else {
-        readiness::of(records, outlook, &removal_problem(&disconnect, &protection))
-    };
+    let (conditions, pending_actions) = shown(records, &subjects, &users, &disconnect, &protection);
     let is_idle = matches!((&decision, &disconnect.decision), (Decision::None, Decision::None));
     UserPlan {
         policy: records.observed.name.to_owned(),
@@ -108,16 +104,7 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
             records,
             &subjects,
             &users,
-            schedule::earlier(
-                decision.next(records, is_older_reading),
-                schedule::earlier(
-                    disconnect.decision.next(records, is_older_reading),
-                    schedule::earlier(
-                        deleting::next(records, awaited),
-                        disconnect.rests.map_or(Next::Interval, |at| Next::At(at, ReadingKind::Full)),
-                    ),
-                ),
-            ),
+            of_runs(records, &decision, &disconnect, is_older_reading, deleting::next(records, awaited)),
         ),
         failure: failure(records, &decision, &subjects),
         handled_request: handled_request(records, &subjects, &decision, &disconnect),
@@ -128,6 +115,34 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
         conditions,
         pending_actions,
     }
+}
+
+/// Conditions, and what humans must do.
+fn shown(
+    records: &Records<'_>,
+    subjects: &BTreeMap<UserKey, Subject<'_>>,
+    users: &[PlannedUser],
+    disconnect: &Disconnect,
+    protection: &Protection,
+) -> (Vec<Draft>, Vec<PendingAction>) {
+    let outlook = Outlook::of(records, subjects, users);
+    if records.observed.deleting {
+        return deleting::conditions(records, outlook, disconnect, protection);
+    }
+    readiness::of(records, outlook, &removal_problem(disconnect, protection))
+}
+
+/// When the runs need another look, or earlier.
+fn of_runs(
+    records: &Records<'_>,
+    connect: &Decision,
+    disconnect: &Disconnect,
+    is_older_reading: bool,
+    other: Next,
+) -> Next {
+    let rested = disconnect.rests.map_or(Next::Interval, |at| Next::At(at, ReadingKind::Full));
+    let runs = [connect, &disconnect.decision].map(|decision| decision.next(records, is_older_reading));
+    runs.into_iter().chain([rested, other]).fold(Next::Interval, schedule::earlier)
 }
 
 /// What keeps service from being taken away, as humans must know it.

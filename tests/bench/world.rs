@@ -63,6 +63,7 @@ impl World {
             deleting: false,
             suspended: false,
             requested_at: None,
+            adopted: None,
             reference: None,
             gate: None,
             external_id: EXTERNAL_ID,

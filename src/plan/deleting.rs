@@ -20,7 +20,7 @@ use super::subjects::{self, Absence, Finding, Subject};
 use crate::api::conditions::{self, Draft};
 use crate::api::{
     Decision as Decided, DeletionPolicy, Managed, PendingAction, Reason, RunOperation, Shown, TeamsConnectorUserSpec,
-    UserStage,
+    UserCounts, UserStage,
 };
 use crate::domain::UserKey;
 
@@ -60,16 +60,20 @@ pub fn way(policy: DeletionPolicy, circumstances: Circumstances) -> Way {
     }
 }
 
-/// What is left of the policy's users where its deletion ends early: counts, no addresses.
+/// What is left of the policy's users where its deletion ends early: counts, no addresses. In a namespace that is being deleted the
+/// objects may be gone first; then the status alone tells.
 #[must_use]
-pub fn left<'a>(users: impl IntoIterator<Item = &'a TeamsConnectorUserSpec>) -> String {
+pub fn left<'a>(users: impl IntoIterator<Item = &'a TeamsConnectorUserSpec>, counts: Option<UserCounts>) -> String {
     let (mut added, mut adopted, mut half) = (0, 0, 0);
     for user in users {
         added += u32::from(user.managed == Managed::Added);
         adopted += u32::from(user.managed == Managed::Adopted);
         half += u32::from(user.leaving.is_some());
     }
-    format!("As last known: {added} users whom it added, {adopted} whom it adopted; {half} of them were being removed.")
+    let UserCounts { connected, retained, .. } = counts.unwrap_or_default();
+    format!(
+        "Its user objects tell of {added} users whom it added and {adopted} whom it adopted, {half} of them half removed; its status last showed {connected} connected and {retained} retained."
+    )
 }
 
 /// Who goes with the policy is no longer called for; nobody new is. Tells of how many users nothing can be said yet.

@@ -160,7 +160,7 @@ async fn delete(
         && ctx.left.is_new(objects.uid())
     {
         let users = ctx.users_of(policy);
-        let left = deleting::left(users.iter().map(|user| &user.spec));
+        let left = deleting::left(users.iter().map(|user| &user.spec), policy.status.as_ref().and_then(|it| it.users));
         publish::left(ctx, policy.as_ref(), reason, &left).await;
     }
     if objects.remove_all().await? {

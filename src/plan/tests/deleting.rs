@@ -90,8 +90,11 @@ fn only_delete_in_a_living_namespace_disconnects() {
 #[test]
 fn what_is_left_is_told_without_names() {
     let cluster = mixed();
-    let told = left(cluster.users.values().map(|user| &user.spec));
-    assert_eq!(told, "As last known: 3 users whom it added, 2 whom it adopted; 0 of them were being removed.");
+    let told = left(cluster.users.values().map(|user| &user.spec), cluster.status.users);
+    assert_eq!(
+        told,
+        "Its user objects tell of 3 users whom it added and 2 whom it adopted, 0 of them half removed; its status last showed 5 connected and 0 retained."
+    );
 }
 
 /// T40, R8, R13: those it added go, in order and once; adopted ones and those of others keep service. Under Retain too.

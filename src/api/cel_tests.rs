@@ -145,6 +145,7 @@ fn good(kind: &str) -> Value {
             "matching": {"automatic": {"teamsAttribute": "UserPrincipalName"}},
             "protectedUsers": ["ceo@contoso.example"],
             "adoption": "All",
+            "deletionPolicy": "Delete",
             "removal": {"action": "Remove", "gracePeriod": "72h", "guard": {"maxPercent": 5, "maxCount": 50, "alwaysAllow": 1, "window": "48h"}}
         }),
         "UserSyncRun" => json!({

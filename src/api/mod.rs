@@ -1,7 +1,7 @@
 //! The Kubernetes API of the operator: group `teamsconnector.dev`, four kinds, their conditions and reasons.
 //!
 //! **Architecture invariant:** the operator writes no `spec` and no label of an account or a policy, only finalizer and status,
-//! and on a policy the annotation `adopted`.
+//! and on a policy the annotations `adopted` and `disconnected`.
 
 #[cfg(test)]
 mod cel_tests;
@@ -49,5 +49,9 @@ pub const POLICY_LABEL: &str = "teamsconnector.dev/policy";
 pub const REQUESTED_AT: &str = "teamsconnector.dev/requestedAt";
 /// Set on a policy at its first complete plan: whom that took over, and when it was.
 pub const ADOPTED: &str = "teamsconnector.dev/adopted";
+/// `true` ends the deletion of a policy at once; nobody is disconnected any more, and an event tells what was left.
+pub const FORCE_FINALIZE: &str = "teamsconnector.dev/force-finalize";
+/// Set on a policy that is deleted with `Delete` once nobody is left to disconnect: its uid. Only its own objects are left to remove.
+pub const DISCONNECTED: &str = "teamsconnector.dev/disconnected";
 /// Stops every external write while it is `true`.
 pub const PAUSED: &str = "teamsconnector.dev/paused";

@@ -151,6 +151,11 @@ reasons! {
     RemovalGuardTripped: Human, APPROVER, "More users would lose service within the window than spec.removal.guard allows; nobody does.", "Mend the cause, or look at the run's spec.actions and set its spec.decision to Approve or Deny.";
     RemovalsResting: Waiting, ANYBODY, "Every user object and run of the policy had vanished, so who lost service before is not known; nobody does for the window of spec.removal.guard.", "Nothing: removals go on when the window is over.";
     ProtectedUserNotFound: Human, TEAM, "An entry of spec.protectedUsers names nobody; all removals are held.", "Correct the entry, or take it out of the list.";
+    Deleting: Waiting, ANYBODY, "The policy is being deleted; whoever it added is being disconnected.", "Nothing.";
+    DeletionAwaitingApproval: Human, APPROVER, "The policy is being deleted with deletionPolicy Delete, and the run that disconnects whoever it added waits for a decision; nobody loses service before.", "Look at the run's spec.actions and set its spec.decision, or set spec.deletionPolicy to Orphan: then everybody keeps service and the policy goes.";
+    DeletionDenied: Human, TEAM, "The policy is being deleted with deletionPolicy Delete, and the run that disconnects whoever it added was denied.", "Set spec.deletionPolicy to Orphan, and everybody keeps service. For a new run delete the denied one or set the annotation teamsconnector.dev/requestedAt; the annotation teamsconnector.dev/force-finalize ends the deletion too.";
+    DeletionForced: Advice, ANYBODY, "The annotation teamsconnector.dev/force-finalize ended the deletion of the policy; whoever was left keeps service.", "Nothing, or remove whoever was left in the connector portal.";
+    NamespaceTerminating: Advice, ANYBODY, "The namespace is being deleted, so deletionPolicy Delete counts as Orphan; whoever the policy added keeps service.", "Nothing, or remove whoever was left in the connector portal.";
     AwaitingPush: Waiting, ANYBODY, "Changes are in the connector and wait for the push to Teams.", "Nothing here: see the pending action of the account.";
     Drifted: Advice, ANYBODY, "A directory differs from what was applied.", "See the users that are not Ready.";
     InSync: Ready, ANYBODY, "Every user that can be connected is connected.", "Nothing.";

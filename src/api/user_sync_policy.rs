@@ -67,9 +67,24 @@ pub struct UserSyncPolicySpec {
     #[serde(default = "default_history_limit")]
     #[schemars(range(min = 1, max = 100))]
     pub history_limit: u32,
-    /// Stops every external write; nothing is undone.
+    /// Stops every external write; nothing is undone. A deletion with `Delete` waits too.
     #[serde(default)]
     pub suspend: bool,
+    /// What becomes of connected users when the policy is deleted. In a namespace that is deleted it is always `Orphan`.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// What becomes of connected users when the policy is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// Nothing: everybody keeps service.
+    #[default]
+    Orphan,
+    /// Whoever this policy added is disconnected, whatever `removal.action` says, `Retain` included: it is about people who are no
+    /// longer called for, this about the policy itself. Always by a run that waits for a decision, whatever guard and `approval` say.
+    /// Who was adopted or is protected keeps service. The policy stays until all of it is done; `Orphan` ends that at once.
+    Delete,
 }
 
 /// Which users who are in the connector already are taken over.

@@ -11,7 +11,7 @@ use kube::{Client, Config};
 use teams_connector_operator::clients::endpoints::base_url;
 use teams_connector_operator::clients::{Connections, Endpoints, Http, HttpSettings, Observer, Outcome};
 use teams_connector_operator::clock::Clock;
-use teams_connector_operator::controllers::context::{Context, LastWrites, Requested, Warned};
+use teams_connector_operator::controllers::context::{Context, LastWrites, Left, Requested, Warned};
 use teams_connector_operator::controllers::observer::Observers;
 use teams_connector_operator::controllers::session::Sessions;
 use teams_connector_operator::controllers::{self, Expectations, Scope, Woken};
@@ -65,6 +65,7 @@ async fn operate(settings: Settings) -> anyhow::Result<()> {
         last_writes: LastWrites::default(),
         requests: Requested::default(),
         warned: Warned::default(),
+        left: Left::default(),
         client,
         clock,
         sessions,

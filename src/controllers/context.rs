@@ -1,6 +1,6 @@
 //! What every pass shares.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -86,6 +86,8 @@ pub struct Context {
     pub requests: Requested,
     /// Early warnings that were told.
     pub warned: Warned,
+    /// Policies whose deletion ended early, and that it was told.
+    pub left: Left,
 }
 
 impl Context {
@@ -217,6 +219,26 @@ impl Warned {
         }
         told.remove(uid);
         false
+    }
+}
+
+/// Policies, by uid, of which it was told what their deletion left. Lost with the process: then it is told again.
+#[derive(Clone, Debug, Default)]
+pub struct Left(Arc<Mutex<HashSet<String>>>);
+
+impl Left {
+    /// Whether it was not told yet; it is remembered.
+    pub fn is_new(&self, uid: &str) -> bool {
+        self.lock().insert(uid.to_owned())
+    }
+
+    /// The object is gone.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod context;
+mod deletion;
 mod error;
 mod expectations;
 mod finalizer;

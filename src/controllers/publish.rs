@@ -1,6 +1,7 @@
 //! The I/O of reporting: compare, write, tell. A report that changes nothing writes nothing.
 
 use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::serde_json::json;
 use kube::api::{Patch, PatchParams};
@@ -111,16 +112,40 @@ pub(super) async fn warn<K: Resource<DynamicType = ()>>(ctx: &Context, object: &
     tell(ctx, object, EventType::Warning, reason.as_str()).await;
 }
 
+/// What the deletion of a policy left. A namespace that is being deleted takes no event: there it is told of the namespace.
+pub(super) async fn left<K: Resource<DynamicType = ()>>(ctx: &Context, object: &K, reason: Reason, left: &str) {
+    let (namespace, policy) = (object.meta().namespace.clone(), object.name_any());
+    tracing::warn!(namespace, policy, %reason, left, "the deletion of a policy ends without disconnecting anybody");
+    let mut event = event(EventType::Warning, reason.as_str());
+    event.note = Some(format!("{} {left}", reason.message()));
+    if ctx.recorder.publish(&event, &object.object_ref(&())).await.is_ok() {
+        return;
+    }
+    event.note = Some(format!("UserSyncPolicy {policy}: {} {left}", reason.message()));
+    let about = ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Namespace".to_owned()),
+        name: namespace,
+        ..ObjectReference::default()
+    };
+    if let Err(error) = ctx.recorder.publish(&event, &about).await {
+        tracing::debug!(%error, "an event could not be recorded");
+    }
+}
+
 async fn tell<K: Resource<DynamicType = ()>>(ctx: &Context, object: &K, type_: EventType, reason: &str) {
-    let event = Event {
+    if let Err(error) = ctx.recorder.publish(&event(type_, reason), &object.object_ref(&())).await {
+        tracing::debug!(%error, "an event could not be recorded");
+    }
+}
+
+fn event(type_: EventType, reason: &str) -> Event {
+    Event {
         type_,
         reason: reason.to_owned(),
         note: Some(catalogue_text(reason)),
         action: "Reconcile".to_owned(),
         secondary: None,
-    };
-    if let Err(error) = ctx.recorder.publish(&event, &object.object_ref(&())).await {
-        tracing::debug!(%error, "an event could not be recorded");
     }
 }
 

@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 
 use super::records::Records;
-use super::subjects::{Finding, Subject};
+use super::subjects::{Absence, Finding, Subject};
 use crate::api::{Managed, RemovalAction, RunOperation};
 
 /// How somebody who is no longer called for stands on the way out.
@@ -17,8 +17,11 @@ pub(super) enum Candidacy {
     Ripe,
 }
 
-/// What the policy does with a candidate; `None` under Retain.
-pub(super) fn operation(records: &Records<'_>) -> Option<RunOperation> {
+/// What the policy does with a candidate; `None` under Retain. With the policy itself goes whoever it added, whatever its action.
+pub(super) fn operation(records: &Records<'_>, subject: &Subject<'_>) -> Option<RunOperation> {
+    if subject.gone == Some(Absence::Policy) {
+        return Some(RunOperation::Delete);
+    }
     match records.observed.spec.removal.action {
         RemovalAction::Retain => None,
         RemovalAction::Disable => Some(RunOperation::Disable),
@@ -28,7 +31,7 @@ pub(super) fn operation(records: &Records<'_>) -> Option<RunOperation> {
 
 /// How the user stands. Whose user it is and since when nobody calls for him is taken from the stored spec only.
 pub(super) fn of(records: &Records<'_>, subject: &Subject<'_>) -> Candidacy {
-    let (Some(op), Some(known), Some(pair)) = (operation(records), subject.known, subject.pair) else {
+    let (Some(op), Some(known), Some(pair)) = (operation(records, subject), subject.known, subject.pair) else {
         return Candidacy::Not;
     };
     let is_gone = subject.gone.is_some() && matches!(subject.finding, Finding::Retained(_));
@@ -36,6 +39,10 @@ pub(super) fn of(records: &Records<'_>, subject: &Subject<'_>) -> Candidacy {
     let is_left = pair.enabled || op == RunOperation::Delete;
     if !is_gone || !is_ours || !is_left || subject.protected_by.is_some() {
         return Candidacy::Not;
+    }
+    if records.observed.deleting {
+        // Nobody but those who go with the policy.
+        return if subject.gone == Some(Absence::Policy) { Candidacy::Ripe } else { Candidacy::Not };
     }
     let grace = records.observed.spec.removal.grace_period.signed();
     let Some(since) = &known.spec.unmatched_since else {

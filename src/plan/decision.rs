@@ -266,7 +266,7 @@ fn is_waiting(records: &Records<'_>) -> bool {
 
 /// How a run ends whatever became of its actions: another plan or another hash, a denial, an approval that nobody may revive (R6).
 pub(super) fn superseded(records: &Records<'_>, run: &KnownRun) -> Option<Ending> {
-    let changed = run.spec.policy_hash != runs::policy_hash(records.observed.spec);
+    let changed = run.spec.policy_hash != runs::goal_hash(records.observed);
     let forged = run.spec.plan_hash != runs::plan_hash(&run.spec.actions);
     let seen = run.status.decision.as_ref();
     let late = run.status.started_at.is_none()

@@ -10,6 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::candidates::{self, Candidacy};
 use super::decision::{self, Decision};
+use super::deleting;
 use super::guard::{self, Count};
 use super::observed::KnownRun;
 use super::polling;
@@ -18,7 +19,7 @@ use super::records::{self, Records};
 use super::run_status::{Tally, Wait};
 use super::runs::{self, MAX_ACTIONS, Verdict};
 use super::snapshot::ConnectorUser;
-use super::subjects::{Finding, Subject};
+use super::subjects::{Absence, Finding, Subject};
 use super::user_plan::{EarlyWarning, ResumedRun, Step};
 use crate::api::{
     ActionArgs, ActionExpected, Approval, Managed, PairValues, Reason, Removals, RunAction, RunOperation, RunType,
@@ -89,17 +90,19 @@ impl Planner<'_, '_> {
         let records = self.records;
         let denied: HashSet<&str> = records.denied(RunType::Disconnect).collect();
         let is_denied = |it: &&&Subject<'_>| denied.contains(it.key.as_str());
-        let all_denied = self.ripe.iter().all(|it| is_denied(&it));
+        let all_denied = if records.observed.deleting {
+            deleting::is_denied(records) || self.ripe.is_empty()
+        } else {
+            self.ripe.iter().all(|it| is_denied(&it))
+        };
         let role = if all_denied { Role::Denied } else { Role::Queued };
         let mut roles: HashMap<_, _> = self.ripe.iter().map(|it| (it.key.clone(), role)).collect();
         let may = records.may_write() && !self.is_older_reading && self.protection.unknown == 0 && self.rests.is_none();
         if all_denied || !may || self.is_backing_off() {
             return result(Decision::None, roles, count, 0);
         }
-        let Some(op) = candidates::operation(records) else {
-            return result(Decision::None, roles, count, 0);
-        };
-        let actions: Vec<_> = self.ripe.iter().take(MAX_ACTIONS).filter_map(|it| action(it, op)).collect();
+        let chosen = |it: &&Subject<'_>| action(it, candidates::operation(records, it)?);
+        let actions: Vec<_> = self.ripe.iter().take(MAX_ACTIONS).filter_map(chosen).collect();
         let to_remove = actions.iter().filter(|action| action.op == RunOperation::Delete).count();
         let waiting = self.held(count, self.ripe.len(), can_call(self.ripe.iter().copied()));
         if waiting.is_some() {
@@ -126,6 +129,9 @@ impl Planner<'_, '_> {
     /// Why the actions wait for a decision (R1, R2, R3, R6).
     fn held(&self, count: Count, planned: usize, taken: usize) -> Option<Wait> {
         let spec = self.records.observed.spec;
+        if self.records.observed.deleting {
+            return Some(Wait::Approval);
+        }
         if count.is_exceeded_by(planned, taken) {
             return Some(Wait::Guard { planned: planned + count.in_window, allowed: count.allowed });
         }
@@ -195,7 +201,9 @@ impl Planner<'_, '_> {
         waiting: Option<Wait>,
     ) -> (ResumedRun, HashMap<UserKey, Role>) {
         let is_held = matches!(waiting, Some(Wait::Approval | Wait::Guard { .. }));
-        let (mut todo, mut skipped, mut roles) = (Vec::new(), Vec::new(), HashMap::new());
+        let (mut todo, mut skipped) = (Vec::new(), Vec::new());
+        // Whoever is ripe and not in the run waits for the next one.
+        let mut roles: HashMap<_, _> = self.ripe.iter().map(|it| (it.key.clone(), Role::Queued)).collect();
         for (key, verdict) in verdicts {
             match verdict {
                 Verdict::Todo(step) => {
@@ -269,7 +277,7 @@ impl Planner<'_, '_> {
             return skip("the user is called for again");
         };
         let ripe = candidates::of(self.records, subject) == Candidacy::Ripe;
-        if candidates::operation(self.records) != Some(action.op) || !(ripe || begun) {
+        if candidates::operation(self.records, subject) != Some(action.op) || !(ripe || begun) {
             return skip("the grace period is not over");
         }
         let same_pair = action.expected.teams_user_id.as_deref() == Some(pair.teams_user.to_string().as_str());
@@ -287,7 +295,7 @@ impl Planner<'_, '_> {
             number: None,
             external_id: self.records.observed.external_id.to_owned(),
             is_last: op == action.op,
-            look: Some(gone),
+            look: Some(gone).filter(|gone| *gone != Absence::Policy),
             address: subject.person.and_then(|person| person.user.address.clone()),
             before: before(action),
         })
@@ -360,7 +368,7 @@ pub(super) fn restores(records: &Records<'_>, subject: &Subject<'_>, disconnect:
     let is_gone = subject.gone.is_some() && matches!(subject.finding, Finding::Retained(_));
     let stays_disabled = is_gone
         && subject.protected_by.is_none()
-        && match candidates::operation(records) {
+        && match candidates::operation(records, subject) {
             Some(RunOperation::Disable) => true,
             Some(_) => {
                 matches!(disconnect.roles.get(&subject.key), Some(Role::Awaiting | Role::Queued | Role::Executing))

@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+use super::deleting;
 use super::observed::{Next, ObservedPolicy, Problem, ReadingKind};
 use super::readiness::{self, IN_SYNC, REFERENCES_RESOLVED, SOURCES_COMPLETE};
 use super::reading::{self, Gap};
@@ -22,7 +23,11 @@ pub(super) fn unusable(records: &Records<'_>, problem: &Problem) -> UserPlan {
     let stored = records.observed.status.conditions.as_slice();
     let mut drafts = vec![Draft::no(REFERENCES_RESOLVED, problem.reason).with_message(problem.message.clone())];
     drafts.extend(kept(stored, &[SOURCES_COMPLETE, IN_SYNC]));
-    let pending = show(records, &mut drafts, problem);
+    let pending = if records.observed.deleting {
+        deleting::show(records, &mut drafts, Some(problem.clone()))
+    } else {
+        show(records, &mut drafts, problem)
+    };
     with(records, drafts, pending, Next::Interval)
 }
 
@@ -37,6 +42,10 @@ pub(super) fn unread(records: &Records<'_>, pbx: Option<OrganizationId>, gaps: O
     let mut drafts = vec![Draft::yes(REFERENCES_RESOLVED, Reason::Succeeded)];
     drafts.push(sources(stored, gaps));
     drafts.extend(kept(stored, &[IN_SYNC]));
+    if observed.deleting {
+        let pending = deleting::show(records, &mut drafts, deleting::obstacle(records, gaps));
+        return with(records, drafts, pending, retry(gaps.unwrap_or_default(), records.now));
+    }
     let stale = gaps.and_then(|gaps| gaps.first()).filter(|_| is_stale(records, pbx, stored));
     let pending = match stale {
         Some(gap) => {
@@ -155,6 +164,7 @@ fn with(records: &Records<'_>, drafts: Vec<Draft>, pending_actions: Vec<PendingA
         users: records.users.iter().map(stored).collect(),
         obsolete: Vec::new(),
         adopted: None,
+        is_over: false,
         run: RunPlan::None,
         disconnect: RunPlan::None,
         witness: None,

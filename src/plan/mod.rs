@@ -6,6 +6,7 @@ pub mod adoption;
 mod candidates;
 mod counters;
 mod decision;
+pub mod deleting;
 mod disconnect;
 mod funnel;
 mod guard;

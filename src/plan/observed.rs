@@ -68,6 +68,8 @@ pub struct ObservedPolicy<'a> {
     pub spec: &'a UserSyncPolicySpec,
     /// The status before this pass: for display, transition times and back-off, never for a decision that takes service away.
     pub status: &'a UserSyncPolicyStatus,
+    /// Whether the policy is being deleted with `Delete`: whoever it added is no longer called for.
+    pub deleting: bool,
     /// `suspend` or `paused`, of the policy or of its account.
     pub suspended: bool,
     /// Value of the annotation `requestedAt`.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
-use super::observed::Problem;
+use super::observed::{KnownRun, Problem};
 use super::records::Records;
 use super::runs;
 use super::snapshot::{JobState, PushAuthorizationState};
@@ -137,7 +137,12 @@ pub(super) fn of(records: &Records<'_>, outlook: Outlook, removing: &Removing) -
 
 /// What keeps the connector from taking writes, once a person must know: not for a single batch that was lost on its way.
 fn refused(records: &Records<'_>) -> Option<Problem> {
-    let refusal = records.open?.status.refusal.as_ref()?;
+    refused_lastingly(records.open?)
+}
+
+/// The same of one run.
+pub(super) fn refused_lastingly(run: &KnownRun) -> Option<Problem> {
+    let refusal = run.status.refusal.as_ref()?;
     let reason = Reason::parse(&refusal.reason)?;
     let lasts = refusal.count > 1 || reason.info().shown == Shown::Human;
     lasts.then(|| Problem { reason, message: reason.message() })
@@ -187,7 +192,7 @@ fn ready(outlook: Outlook, waiting: Option<&(Reason, String)>, was_ready: bool) 
 }
 
 /// The push belongs to the account, but its sign-in is what the policy's users wait for.
-fn push_sign_in(records: &Records<'_>, outlook: Outlook) -> Option<Problem> {
+pub(super) fn push_sign_in(records: &Records<'_>, outlook: Outlook) -> Option<Problem> {
     let reason = Reason::AwaitingPushSignIn;
     let stored = conditions::find(&records.observed.status.conditions, conditions::ACTION_REQUIRED);
     let waited = stored.is_some_and(|condition| condition.reason == reason.as_str());

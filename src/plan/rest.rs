@@ -19,7 +19,12 @@ use super::reading::Reading;
 use super::records::Records;
 
 /// Until when nobody loses service without an approval; `None`: nothing was lost, or the window is over.
+///
+/// Who goes with a deleted policy waits for an approval anyway.
 pub(super) fn until(records: &Records<'_>, reading: &Reading<'_>) -> Option<Timestamp> {
+    if records.observed.deleting {
+        return None;
+    }
     let first = records.first?;
     let ours = reading.pairs.values().filter(|pair| records.is_ours(pair));
     let oldest = ours.map(|pair| pair.updated_at).chain(records.adoption.marked_at).min()?;

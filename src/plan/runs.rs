@@ -9,14 +9,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::observed::{KnownRun, KnownUser};
+use super::observed::{KnownRun, KnownUser, ObservedPolicy};
 use super::records::Records;
 use super::run_status::Tally;
 use super::subjects::{Finding, Subject};
 use super::user_plan::Step;
 use crate::api::{
-    ActionArgs, ActionExpected, Managed, NameRef, PairValues, Reason, RunAction, RunFailure, RunOperation, RunState,
-    RunType, UserSyncPolicySpec, UserSyncRunSpec,
+    ActionArgs, ActionExpected, DeletionPolicy, Managed, NameRef, PairValues, Reason, RunAction, RunFailure,
+    RunOperation, RunState, RunType, UserSyncPolicySpec, UserSyncRunSpec,
 };
 use crate::domain::{EntraObjectId, UserKey};
 
@@ -143,7 +143,7 @@ pub(super) fn frozen(
         policy_ref: NameRef { name: observed.name.to_owned() },
         run_type,
         created_at: Time(records.now),
-        policy_hash: policy_hash(observed.spec),
+        policy_hash: goal_hash(observed),
         actions,
         plan_hash,
         decision: None,
@@ -178,10 +178,19 @@ pub fn plan_hash(actions: &[RunAction]) -> String {
     hash(&actions)
 }
 
-/// The same over the spec of a policy; whether it is suspended is no part of it.
+/// The same over the spec of a policy; whether it is suspended is no part of it, nor what is to become of it.
 #[must_use]
 pub fn policy_hash(spec: &UserSyncPolicySpec) -> String {
-    hash(&UserSyncPolicySpec { suspend: false, ..spec.clone() })
+    hash(&counted(spec))
+}
+
+/// What a run is planned for: the spec, and whether the policy is being deleted. An approval of the one says nothing of the other.
+pub(super) fn goal_hash(observed: &ObservedPolicy<'_>) -> String {
+    if observed.deleting { hash(&("deleting", counted(observed.spec))) } else { policy_hash(observed.spec) }
+}
+
+fn counted(spec: &UserSyncPolicySpec) -> UserSyncPolicySpec {
+    UserSyncPolicySpec { suspend: false, deletion_policy: DeletionPolicy::default(), ..spec.clone() }
 }
 
 fn hash(value: &impl serde::Serialize) -> String {

@@ -10,7 +10,7 @@ use super::disconnect::{self, Role};
 use super::observed::KnownUser;
 use super::reading::Reading;
 use super::records::Records;
-use super::subjects::{Finding, Subject};
+use super::subjects::{Absence, Finding, Subject};
 use super::user_plan::{PlannedUser, Write};
 use super::verification;
 use crate::api::conditions::{self, Draft};
@@ -115,7 +115,10 @@ fn retained(records: &Records<'_>, subject: &Subject<'_>, at: UserStage, role: O
         Some(Role::Awaiting) => Stand::new(UserState::Retained, UserStage::Approval, Reason::ApprovalPending),
         Some(Role::Denied) => Stand::new(UserState::Retained, UserStage::Approval, Reason::Denied),
         Some(Role::Queued) => keep(Reason::RemovalHeld),
-        None if is_half && candidates::operation(records) == Some(RunOperation::Disable) && !subject.restore => {
+        None if is_half
+            && candidates::operation(records, subject) == Some(RunOperation::Disable)
+            && !subject.restore =>
+        {
             Stand::new(UserState::Disabled, UserStage::Done, Reason::Removed)
         }
         None => keep(Reason::InGracePeriod),
@@ -194,6 +197,7 @@ fn spec(records: &Records<'_>, subject: &Subject<'_>, role: Option<Role>) -> Tea
     };
     let is_out = matches!(subject.finding, Finding::Leaving | Finding::Removed)
         || (matches!(subject.finding, Finding::Retained(_)) && subject.gone.is_some());
+    let is_out = is_out && subject.gone != Some(Absence::Policy);
     let unmatched_since =
         is_out.then(|| stored.and_then(|spec| spec.unmatched_since.clone()).unwrap_or(Time(records.now)));
     TeamsConnectorUserSpec {

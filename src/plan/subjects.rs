@@ -57,6 +57,8 @@ pub enum Absence {
     TeamsUser,
     /// There never was a match: the pair was adopted, and no Microsoft user has the GoTo address.
     Match,
+    /// The policy: it is being deleted with `Delete`.
+    Policy,
 }
 
 /// What follows for a user.
@@ -217,7 +219,7 @@ impl<'a> Judge<'_, 'a> {
             }
             return Some(Finding::Retained(stage));
         }
-        if cared_for && is_leaving(subject) && !self.is_freed(subject) {
+        if cared_for && is_leaving(subject) && !is_freed(self.records, self.reading, subject) {
             return Some(Finding::Leaving);
         }
         if cared_for && !is_leaving(subject) && self.previous.is_some_and(|it| it.has_pair(&subject.key)) {
@@ -225,23 +227,6 @@ impl<'a> Judge<'_, 'a> {
         }
         subject.managed = Managed::None;
         None
-    }
-
-    /// Whether the number of somebody who was removed is read back as gone, and no change waits for a push any more (R13, R19).
-    fn is_freed(&self, subject: &Subject<'a>) -> bool {
-        let Some(known) = subject.known else { return true };
-        let removed_at = known.status.last_change.as_ref().map(|change| change.at.0);
-        let pushed = self.records.activity.is_some_and(|activity| {
-            activity.push_changes_since.is_none_or(|since| removed_at.is_some_and(|removed_at| since > removed_at))
-        });
-        let old = self.records.removal(&subject.key, known).and_then(|(_, it)| it.expected.phone_number.as_deref());
-        let voice = records::pin(known).and_then(|id| self.reading.voice.get(&id));
-        let holds = match (voice.and_then(|voice| voice.number.as_ref()), old) {
-            (Some(now), Some(old)) => now.as_str() == old,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        pushed && !holds
     }
 
     /// Whether the user was removed not so long ago that the old values may go.
@@ -421,8 +406,25 @@ fn refused(reason: Reason, message: Option<String>) -> Finding {
     Finding::Stopped { stage: UserStage::Apply, reason, message }
 }
 
+/// Whether the number of somebody who was removed is read back as gone, and no change waits for a push any more (R13, R19).
+pub(super) fn is_freed(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>) -> bool {
+    let Some(known) = subject.known else { return true };
+    let removed_at = known.status.last_change.as_ref().map(|change| change.at.0);
+    let pushed = records.activity.is_some_and(|activity| {
+        activity.push_changes_since.is_none_or(|since| removed_at.is_some_and(|removed_at| since > removed_at))
+    });
+    let old = records.removal(&subject.key, known).and_then(|(_, it)| it.expected.phone_number.as_deref());
+    let voice = records::pin(known).and_then(|id| reading.voice.get(&id));
+    let holds = match (voice.and_then(|voice| voice.number.as_ref()), old) {
+        (Some(now), Some(old)) => now.as_str() == old,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    pushed && !holds
+}
+
 /// Whether a run began to take service away from the user.
-fn is_leaving(subject: &Subject<'_>) -> bool {
+pub(super) fn is_leaving(subject: &Subject<'_>) -> bool {
     subject.known.is_some_and(|known| known.spec.leaving.is_some())
 }
 

@@ -28,6 +28,8 @@ pub struct UserPlan {
     pub obsolete: Vec<UserKey>,
     /// What the annotation `adopted` of the policy is to be: stored before anything else.
     pub adopted: Option<Adopted>,
+    /// Nobody is left whom a policy that is being deleted would have to disconnect: its objects and its finalizer may go.
+    pub is_over: bool,
     /// What is done about the run that connects.
     pub run: RunPlan,
     /// What is done about the run that takes service away. Its calls go out before those of the other.
@@ -335,6 +337,9 @@ impl fmt::Display for UserPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(Adopted { adoption, at: _ }) = self.adopted {
             writeln!(f, "policy: the first complete plan, adopts {adoption:?}")?;
+        }
+        if self.is_over {
+            writeln!(f, "policy: nobody is left to disconnect")?;
         }
         write!(f, "{}{}", self.disconnect, self.run)?;
         for user in self.users.iter().filter(|user| user.write != Write::Nothing) {

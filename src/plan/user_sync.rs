@@ -11,6 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::counters;
 use super::decision::{self, Decision};
+use super::deleting;
 use super::disconnect::{self, Disconnect};
 use super::holding;
 use super::licenses;
@@ -26,15 +27,18 @@ use super::run_status::Tally;
 use super::schedule;
 use super::standing;
 use super::subjects::{self, Finding, Subject};
-use super::user_plan::UserPlan;
-use crate::api::{Failure, Managed, Reason, RunSummary, RunType};
+use super::user_plan::{PlannedUser, UserPlan};
+use crate::api::conditions::Draft;
+use crate::api::{Failure, Managed, PendingAction, Reason, RunSummary, RunType};
 use crate::domain::{OrganizationId, UserKey};
 
 /// The plan of a policy.
 #[must_use]
 pub fn user_sync(observed: &ObservedPolicy<'_>, now: Timestamp) -> UserPlan {
     let mut records = Records::new(observed, now);
-    if let Some(problem) = &observed.reference {
+    // Whose pairs are whose is told by their ids at the connector, so a second policy for the PBX can leave like any other.
+    let conflict = |problem: &&Problem| observed.deleting && problem.reason == Reason::ConflictingPolicy;
+    if let Some(problem) = observed.reference.as_ref().filter(|it| !conflict(it)) {
         return holding::unusable(&records, problem);
     }
     let pbx: Option<OrganizationId> = observed.spec.pbx.organization_id.parse().ok();
@@ -57,16 +61,19 @@ pub fn user_sync(observed: &ObservedPolicy<'_>, now: Timestamp) -> UserPlan {
 
 fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Presence<'a>>) -> UserPlan {
     let mut subjects = subjects::judge_all(records, reading, previous);
+    let awaited = deleting::withdraw(records, reading, &mut subjects);
     let protection = protection::resolve(records, reading, &subjects);
     for subject in subjects.values_mut() {
         subject.protected_by = protection.of(&subject.key).map(str::to_owned);
     }
     let is_older_reading = decision::is_older_reading(records, reading);
-    let disconnect = disconnect::plan(records, &subjects, &protection, is_older_reading, rest::until(records, reading));
+    let rests = rest::until(records, reading);
+    let disconnect = disconnect::plan(records, &subjects, &protection, is_older_reading, rests);
     for subject in subjects.values_mut() {
         subject.restore = disconnect::restores(records, subject, &disconnect);
     }
-    let admitted = licenses::admit(records, reading, &mut subjects);
+    let admitted =
+        if records.observed.deleting { Vec::new() } else { licenses::admit(records, reading, &mut subjects) };
     let decision = decision::decide(records, reading, &subjects, &admitted);
     for subject in subjects.values_mut() {
         subject.managed = managed(subject, decision.has_run());
@@ -77,12 +84,13 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
         .collect();
     let gone = subjects.values().filter(|it| it.finding == Finding::Gone && it.known.is_some());
     let counters = counters::counters(reading, &users, disconnect.to_remove);
-    let (conditions, pending_actions) =
-        readiness::of(records, Outlook::of(records, &subjects, &users), &removal_problem(&disconnect, &protection));
+    let (conditions, pending_actions) = shown(records, &subjects, &users, &disconnect, &protection);
+    let is_idle = matches!((&decision, &disconnect.decision), (Decision::None, Decision::None));
     UserPlan {
         policy: records.observed.name.to_owned(),
         obsolete: gone.map(|subject| subject.key.clone()).collect(),
-        adopted: records.adoption.mark,
+        adopted: records.adoption.mark.filter(|_| !records.observed.deleting),
+        is_over: awaited == 0 && is_idle && deleting::is_over(records, reading, &subjects),
         counts: Some(counters::counts(reading, &users)),
         blocked: counters::blocked(&users),
         removals: Some(disconnect.removals),
@@ -96,16 +104,10 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
             records,
             &subjects,
             &users,
-            schedule::earlier(
-                decision.next(records, is_older_reading),
-                schedule::earlier(
-                    disconnect.decision.next(records, is_older_reading),
-                    disconnect.rests.map_or(Next::Interval, |at| Next::At(at, ReadingKind::Full)),
-                ),
-            ),
+            of_runs(records, &decision, &disconnect, is_older_reading, deleting::next(records, awaited)),
         ),
         failure: failure(records, &decision, &subjects),
-        handled_request: handled_request(records, &subjects, &decision),
+        handled_request: handled_request(records, &subjects, &decision, &disconnect),
         users,
         run: decision.finish(records, counters),
         disconnect: disconnect.decision.finish(records, counters),
@@ -113,6 +115,34 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
         conditions,
         pending_actions,
     }
+}
+
+/// Conditions, and what humans must do.
+fn shown(
+    records: &Records<'_>,
+    subjects: &BTreeMap<UserKey, Subject<'_>>,
+    users: &[PlannedUser],
+    disconnect: &Disconnect,
+    protection: &Protection,
+) -> (Vec<Draft>, Vec<PendingAction>) {
+    let outlook = Outlook::of(records, subjects, users);
+    if records.observed.deleting {
+        return deleting::conditions(records, outlook, disconnect, protection);
+    }
+    readiness::of(records, outlook, &removal_problem(disconnect, protection))
+}
+
+/// When the runs need another look, or earlier.
+fn of_runs(
+    records: &Records<'_>,
+    connect: &Decision,
+    disconnect: &Disconnect,
+    is_older_reading: bool,
+    other: Next,
+) -> Next {
+    let rested = disconnect.rests.map_or(Next::Interval, |at| Next::At(at, ReadingKind::Full));
+    let runs = [connect, &disconnect.decision].map(|decision| decision.next(records, is_older_reading));
+    runs.into_iter().chain([rested, other]).fold(Next::Interval, schedule::earlier)
 }
 
 /// What keeps service from being taken away, as humans must know it.
@@ -177,11 +207,13 @@ fn handled_request(
     records: &Records<'_>,
     subjects: &BTreeMap<UserKey, Subject<'_>>,
     decision: &Decision,
+    disconnect: &Disconnect,
 ) -> Option<String> {
     let created = |key: &UserKey| decision.created().iter().any(|action| action.user == key.as_str());
     let released = |it: &&Subject<'_>| matches!(it.finding, Finding::Admitted(attempt) if attempt.released);
     let in_run = |key: &UserKey| records.action(key).is_some() || created(key);
-    let unserved = subjects.values().filter(released).any(|subject| !in_run(&subject.key));
+    let unserved = subjects.values().filter(released).any(|subject| !in_run(&subject.key))
+        || deleting::awaits_run(records, disconnect);
     let observed = records.observed;
     let stored = observed.status.last_handled_reconcile_at.as_deref();
     let handled = if unserved { stored } else { observed.requested_at.or(stored) };

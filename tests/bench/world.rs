@@ -60,6 +60,7 @@ impl World {
             generation: 1,
             spec: &self.spec,
             status: &self.status,
+            deleting: false,
             suspended: false,
             requested_at: None,
             adopted: None,

@@ -116,6 +116,20 @@ async fn the_decision_policy_is_there_on_demand() {
     assert_eq!(binding.data["spec"].get("matchResources"), None);
 }
 
+/// S14: off by default; where it is on, it leaves out the named and the labeled namespaces, and keeps to those that are served.
+#[tokio::test]
+async fn the_deletion_policy_is_there_on_demand() {
+    let kinds = ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"];
+    let values =
+        json!({"deletionPolicy": {"enabled": true, "namespaces": ["north"]}, "watchNamespaces": ["north", "south"]});
+    let on = render(values).await;
+    let specs: Vec<Value> =
+        kinds.iter().flat_map(|kind| on.of_kind(kind)).map(|one| one.data["spec"].clone()).collect();
+    insta::assert_json_snapshot!(specs);
+    let off = render(json!({"deletionPolicy": {"namespaces": ["north"]}})).await;
+    assert!(kinds.iter().all(|kind| off.of_kind(kind).next().is_none()));
+}
+
 fn line(rule: &PolicyRule) -> String {
     let joined = |list: &Option<Vec<String>>| list.as_deref().unwrap_or_default().join(",");
     let names = rule.resource_names.as_ref().map(|names| format!(" named {}", names.join(","))).unwrap_or_default();
@@ -248,6 +262,7 @@ async fn the_schema_refuses_what_cannot_work() {
         json!({"roles": {"edit": "yes"}}),
         json!({"roles": {"approve": false}}),
         json!({"decisionPolicy": {"enable": true}}),
+        json!({"deletionPolicy": {"namespaces": "north"}}),
     ];
     let programs = harness::control_plane().await.programs();
     for values in refused {

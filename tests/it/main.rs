@@ -10,6 +10,7 @@ mod crash;
 mod credentials;
 mod decide;
 mod default_binary;
+mod deleting;
 mod edits;
 mod environment;
 mod faults;

@@ -47,7 +47,7 @@ async fn connected(name: &str, interval: &str) -> Stage {
 }
 
 /// What was asked of the connector for users since then, whether it had an effect or not, and every other change there.
-async fn asked(stage: &Stage, since: u64) -> Vec<String> {
+pub(crate) async fn asked(stage: &Stage, since: u64) -> Vec<String> {
     let journal = stage.control().journal(&format!("since={since}")).await.unwrap();
     let changes = |call: &&Value| call["api"] == "connector" && (call["route"] == BATCH || call["wrote"] == true);
     let calls = journal["calls"].as_array().unwrap().iter().filter(changes);
@@ -55,7 +55,7 @@ async fn asked(stage: &Stage, since: u64) -> Vec<String> {
 }
 
 /// Waits for so many further readings of everything, complete ones: a negative needs something to be concluded from.
-async fn readings(stage: &Stage, count: u64) {
+pub(crate) async fn readings(stage: &Stage, count: u64) {
     let before = stage.full_readings().await;
     let made = async || stage.full_readings().await >= before + count;
     stage.advance_until("the sources are read", "1m", 120, made).await;
@@ -113,7 +113,7 @@ async fn kubectl(stage: &Stage, args: &[&str]) -> String {
     plane.kubectl_stdout(&[&namespace, args].concat()).await.unwrap()
 }
 
-async fn are_gone(stage: &Stage, kinds: &[&str]) {
+pub(crate) async fn are_gone(stage: &Stage, kinds: &[&str]) {
     for kind in kinds {
         let api = objects::api(stage.environment.client(), stage.environment.namespace(), kind).unwrap();
         let gone = |objects: &objects::Objects| objects.is_empty().then_some(());
@@ -238,14 +238,14 @@ async fn a_policy_deleted_in_the_foreground_disconnects_nobody() {
 }
 
 /// A namespace of its own for the objects: the operator, its account and its rights outlive it.
-struct Branch {
-    stage: Stage,
-    namespace: String,
+pub(crate) struct Branch {
+    pub(crate) stage: Stage,
+    pub(crate) namespace: String,
 }
 
 impl Branch {
     /// The operator serves both namespaces; that of the objects goes with everything in it, so its rights are the cluster's.
-    async fn open(name: &str) -> Self {
+    pub(crate) async fn open(name: &str) -> Self {
         let namespace = harness::new_namespace(&format!("{name}-branch")).await;
         let stage = prepare_with(name, |setup| {
             setup.values = json!({"watchNamespaces": [namespace.clone(), setup.namespace.clone()]});
@@ -282,8 +282,18 @@ impl Branch {
         }
     }
 
-    async fn list(&self, kind: &str) -> objects::Objects {
+    pub(crate) async fn list(&self, kind: &str) -> objects::Objects {
         objects::list(&objects::api(self.stage.environment.client(), &self.namespace, kind).unwrap()).await.unwrap()
+    }
+
+    /// Until everybody is connected.
+    pub(crate) async fn finish(&self) {
+        let all = async || {
+            self.sign_in().await;
+            let policy = self.list("usp").await.remove(POLICY).unwrap();
+            condition(&policy, "Ready") == Some("True") && policy["status"]["users"]["connected"] == PEOPLE
+        };
+        self.stage.advance_until("everybody is connected", "30s", 90, all).await;
     }
 
     async fn sign_in(&self) {
@@ -302,12 +312,7 @@ impl Branch {
 async fn a_namespace_that_is_deleted_ends_and_disconnects_nobody() {
     let branch = Branch::open("namespace").await;
     let stage = &branch.stage;
-    let all = async || {
-        branch.sign_in().await;
-        let policy = branch.list("usp").await.remove(POLICY).unwrap();
-        condition(&policy, "Ready") == Some("True") && policy["status"]["users"]["connected"] == PEOPLE
-    };
-    stage.advance_until("everybody is connected", "30s", 90, all).await;
+    branch.finish().await;
     let users = branch.list("tcu").await;
     let keys: Vec<_> = users.values().filter(|user| user["status"]["state"] == "Connected").take(8).collect();
     let keys: Vec<_> = keys.into_iter().map(|user| user["spec"]["gotoUserKey"].clone()).collect();

@@ -47,7 +47,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/* What the operator may do in the namespaces it serves. Nothing here is a wildcard. */}}
 {{- define "operator.rules" -}}
-# People write these two; the operator sets only their finalizer, their status and a policy's annotation adopted.
+# People write these two; the operator sets only their finalizer, their status and a policy's annotations adopted and disconnected.
 - apiGroups: [teamsconnector.dev]
   resources: [teamsconnectoraccounts, usersyncpolicies]
   verbs: [get, list, watch, patch]
@@ -77,6 +77,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   resources: [secrets]
   resourceNames: [teams-connector-tokens]
   verbs: [patch]
+# Whether the namespace of a policy is being deleted: then nobody loses service with the policy.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

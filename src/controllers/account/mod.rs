@@ -15,7 +15,7 @@ use super::context::{Context, STORE_BEHIND, is_requested};
 use super::error::PassError;
 use super::expectations::version;
 use super::frame::{Failures, Frame, Passed};
-use super::{finalizer, publish};
+use super::{deletion, finalizer, publish};
 use crate::api::TeamsConnectorAccount;
 use crate::plan::account as plan;
 use crate::plan::observed::{Next, ReadingKind};
@@ -62,9 +62,11 @@ async fn pass(account: &Arc<TeamsConnectorAccount>, ctx: &Arc<Context>) -> Resul
     let uid = account.uid().unwrap_or_default();
     let busy = ctx.clock.busy();
     if account.metadata.deletion_timestamp.is_some() {
-        return delete(&api, account, ctx, &uid).await.map(|()| Passed::Done);
-    }
-    if !finalizer::is_set(account.as_ref()) {
+        // While a policy is being deleted with Delete it goes on as ever: readings, sign-in and push are needed.
+        if !deletion::is_needed(account, ctx).await? {
+            return delete(&api, account, ctx, &uid).await.map(|()| Passed::Done);
+        }
+    } else if !finalizer::is_set(account.as_ref()) {
         return finalizer::add(&api, account.as_ref()).await.map(|()| Passed::Done);
     }
     if !ctx.expectations.seen(&uid, KIND, |_| version(account.as_ref())) {

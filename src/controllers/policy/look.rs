@@ -58,7 +58,8 @@ impl<'a> Look<'a> {
     /// When it cannot be asked for.
     pub(super) async fn find(&self, step: &Step) -> Result<Found, Refusal> {
         match step.look {
-            None => Ok(Found::Nothing),
+            // Who goes with the policy is still there.
+            None | Some(Absence::Policy) => Ok(Found::Nothing),
             Some(Absence::Line) => self.line(&step.user).await,
             Some(Absence::TeamsUser) => self.teams_user(step.teams_user).await,
             Some(Absence::Match) => self.same_address(step).await,

@@ -17,10 +17,11 @@ use kube::{Api, ResourceExt};
 use super::context::{Context, STORE_BEHIND, is_requested};
 use super::error::PassError;
 use super::frame::{Failures, Frame, Passed};
-use super::{finalizer, publish};
+use super::{deletion, finalizer, publish};
 use crate::api::{Reason, UserSyncPolicy};
 use crate::domain::OrganizationId;
 use crate::plan::acted::{self, ActOutcome};
+use crate::plan::deleting::{self, Way};
 use crate::plan::observed::{Next, ReadingKind};
 use crate::plan::user_plan::UserPlan;
 use crate::plan::user_sync::user_sync;
@@ -70,9 +71,11 @@ async fn pass(policy: &Arc<UserSyncPolicy>, ctx: &Arc<Context>) -> Result<Passed
         return Ok(Passed::PutOff);
     }
     if policy.metadata.deletion_timestamp.is_some() {
-        return delete(&api, policy, ctx, &objects).await.map(|()| Passed::Done);
-    }
-    if !finalizer::is_set(policy.as_ref()) {
+        let way = deletion::way(policy, ctx).await?;
+        if way != Way::Disconnect {
+            return delete(&api, policy, ctx, &objects, way).await.map(|()| Passed::Done);
+        }
+    } else if !finalizer::is_set(policy.as_ref()) {
         return finalizer::add(&api, policy.as_ref()).await.map(|()| Passed::Done);
     }
     let observed = observe(policy, ctx);
@@ -82,6 +85,10 @@ async fn pass(policy: &Arc<UserSyncPolicy>, ctx: &Arc<Context>) -> Result<Passed
     if let Some(violation) = violations.first() {
         tracing::error!(policy = policy.name_any(), %violation, "the plan contradicts itself and is not carried out");
         return Err(PassError::Contradiction);
+    }
+    if plan.is_over {
+        // Its event begins the pass that removes the objects; whatever happens on the way, nobody is looked for again.
+        return Ok(if objects.store_disconnected().await? { Passed::Done } else { Passed::PutOff });
     }
     if let Some(adopted) = plan.adopted
         && !objects.store_adopted(adopted).await?
@@ -138,18 +145,27 @@ fn schedule(ctx: &Context, observed: &Observed, plan: &UserPlan, next: Next) {
     }
 }
 
-/// Orphan: nobody is disconnected. Runs and users go first, then the finalizer.
+/// Nobody is disconnected any more. Runs and users go first, then the finalizer.
 async fn delete(
     api: &Api<UserSyncPolicy>,
     policy: &Arc<UserSyncPolicy>,
     ctx: &Context,
     objects: &Objects<'_>,
+    way: Way,
 ) -> Result<(), PassError> {
     ctx.last_writes.forget(objects.uid());
     ctx.requests.forget(objects.uid());
     ctx.warned.is_new(objects.uid(), None);
+    if let Way::Left(reason) = way
+        && ctx.left.is_new(objects.uid())
+    {
+        let users = ctx.users_of(policy);
+        let left = deleting::left(users.iter().map(|user| &user.spec), policy.status.as_ref().and_then(|it| it.users));
+        publish::left(ctx, policy.as_ref(), reason, &left).await;
+    }
     if objects.remove_all().await? {
         finalizer::remove(api, policy.as_ref()).await?;
+        ctx.left.forget(objects.uid());
         // A policy that waited behind this one may go on.
         if let Some(account) = ctx.account(&policy.namespace().unwrap_or_default(), &policy.spec.account_ref.name) {
             ctx.wake_policies(&account);

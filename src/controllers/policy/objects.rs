@@ -10,8 +10,8 @@ use kube::{Api, Resource, ResourceExt};
 
 use super::observe::Observed;
 use crate::api::{
-    ADOPTED, POLICY_LABEL, TeamsConnectorUser, TeamsConnectorUserSpec, TeamsConnectorUserStatus, UserSyncPolicy,
-    UserSyncRun, UserSyncRunStatus,
+    ADOPTED, DISCONNECTED, POLICY_LABEL, TeamsConnectorUser, TeamsConnectorUserSpec, TeamsConnectorUserStatus,
+    UserSyncPolicy, UserSyncRun, UserSyncRunStatus,
 };
 use crate::controllers::context::Context;
 use crate::controllers::error::PassError;
@@ -73,12 +73,22 @@ impl<'a> Objects<'a> {
     /// Marks the policy at its first complete plan, before any run or user object is stored. The resource version keeps the mark
     /// off a policy that was re-created or edited since the plan was made: then false, and the next pass plans anew.
     pub(super) async fn store_adopted(&self, adopted: Adopted) -> Result<bool, PassError> {
+        self.annotate(ADOPTED, &adopted.to_string()).await
+    }
+
+    /// Marks a policy that is being deleted once nobody is left to disconnect, before any of its objects is removed: without them
+    /// it could not be told any more whom it protects.
+    pub(super) async fn store_disconnected(&self) -> Result<bool, PassError> {
+        self.annotate(DISCONNECTED, &self.uid).await
+    }
+
+    async fn annotate(&self, name: &str, value: &str) -> Result<bool, PassError> {
         let namespace = self.policy.namespace().unwrap_or_default();
         let api: Api<UserSyncPolicy> = Api::namespaced(self.ctx.client.clone(), &namespace);
         let metadata = json!({
             "uid": self.policy.uid(),
             "resourceVersion": self.policy.resource_version(),
-            "annotations": {ADOPTED: adopted.to_string()},
+            "annotations": {name: value},
         });
         let patch = Patch::Merge(json!({"metadata": metadata}));
         match api.patch(&self.policy.name_any(), &PatchParams::default(), &patch).await {
@@ -87,7 +97,7 @@ impl<'a> Objects<'a> {
                 Ok(true)
             }
             Err(kube::Error::Api(answer)) if answer.is_conflict() => Ok(false),
-            Err(error) => Err(PassError::kubernetes("marking the first complete plan")(error)),
+            Err(error) => Err(PassError::kubernetes("marking the policy")(error)),
         }
     }
 

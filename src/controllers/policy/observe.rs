@@ -132,6 +132,7 @@ impl Observed {
             generation: self.policy.metadata.generation.unwrap_or_default(),
             spec: &self.policy.spec,
             status: &self.status,
+            deleting: self.policy.metadata.deletion_timestamp.is_some(),
             suspended: self.suspended,
             requested_at: self.requested_at.as_deref(),
             adopted: self.policy.annotations().get(ADOPTED).map(String::as_str),

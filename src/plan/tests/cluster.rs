@@ -6,8 +6,8 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::world::{OURS, World, at, key, pbx};
 use crate::api::{
-    Adoption, Approval, AutomaticMatching, Matching, NameRef, PbxRef, Reason, Removal, Rollout, RunOperation, RunState,
-    TeamsAttribute, UserState, UserSyncPolicySpec, UserSyncPolicyStatus, conditions,
+    Adoption, Approval, AutomaticMatching, DeletionPolicy, Matching, NameRef, PbxRef, Reason, Removal, Rollout,
+    RunOperation, RunState, TeamsAttribute, UserState, UserSyncPolicySpec, UserSyncPolicyStatus, conditions,
 };
 use crate::domain::UserKey;
 use crate::plan::acted::{self, ActOutcome, Acted, StepResult};
@@ -36,6 +36,7 @@ pub(super) struct Cluster {
     pub last_write: Option<Timestamp>,
     pub gate: Option<Problem>,
     pub reference: Option<Problem>,
+    pub deleting: bool,
     pub suspended: bool,
     pub requested_at: Option<String>,
     pub adopted: Option<String>,
@@ -69,6 +70,7 @@ impl Cluster {
                 rollout: Rollout::default(),
                 history_limit: 10,
                 suspend: false,
+                deletion_policy: DeletionPolicy::default(),
             },
             generation: 1,
             status: UserSyncPolicyStatus::default(),
@@ -81,6 +83,7 @@ impl Cluster {
             last_write: None,
             gate: None,
             reference: None,
+            deleting: false,
             suspended: false,
             requested_at: None,
             adopted: None,
@@ -132,6 +135,7 @@ impl Cluster {
             generation: self.generation,
             spec: &self.spec,
             status: &self.status,
+            deleting: self.deleting,
             suspended: self.suspended,
             requested_at: self.requested_at.as_deref(),
             adopted: self.adopted.as_deref(),

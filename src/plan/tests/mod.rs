@@ -5,6 +5,7 @@ mod cluster;
 mod conditions;
 mod counting;
 mod crash;
+mod deleting;
 mod disconnecting;
 mod funnel;
 mod guarding;

@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 
 use super::records::Records;
-use super::subjects::{Finding, Subject};
+use super::subjects::{Absence, Finding, Subject};
 use crate::api::{Managed, RemovalAction, RunOperation};
 
 /// How somebody who is no longer called for stands on the way out.
@@ -17,10 +17,12 @@ pub(super) enum Candidacy {
     Ripe,
 }
 
-/// What the policy does with a candidate; `None` under Retain.
-pub(super) fn operation(records: &Records<'_>) -> Option<RunOperation> {
+/// What the policy does with a candidate; `None` under Retain. Where a row names another person the old pair must go, or the new
+/// one could never come.
+pub(super) fn operation(records: &Records<'_>, subject: &Subject<'_>) -> Option<RunOperation> {
     match records.observed.spec.removal.action {
         RemovalAction::Retain => None,
+        RemovalAction::Disable if matches!(subject.gone, Some(Absence::Person(_))) => Some(RunOperation::Delete),
         RemovalAction::Disable => Some(RunOperation::Disable),
         RemovalAction::Remove => Some(RunOperation::Delete),
     }
@@ -28,7 +30,7 @@ pub(super) fn operation(records: &Records<'_>) -> Option<RunOperation> {
 
 /// How the user stands. Whose user it is and since when nobody calls for him is taken from the stored spec only.
 pub(super) fn of(records: &Records<'_>, subject: &Subject<'_>) -> Candidacy {
-    let (Some(op), Some(known), Some(pair)) = (operation(records), subject.known, subject.pair) else {
+    let (Some(op), Some(known), Some(pair)) = (operation(records, subject), subject.known, subject.pair) else {
         return Candidacy::Not;
     };
     let is_gone = subject.gone.is_some() && matches!(subject.finding, Finding::Retained(_));

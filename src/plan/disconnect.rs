@@ -96,10 +96,8 @@ impl Planner<'_, '_> {
         if all_denied || !may || self.is_backing_off() {
             return result(Decision::None, roles, count, 0);
         }
-        let Some(op) = candidates::operation(records) else {
-            return result(Decision::None, roles, count, 0);
-        };
-        let actions: Vec<_> = self.ripe.iter().take(MAX_ACTIONS).filter_map(|it| action(it, op)).collect();
+        let of_one = |it: &&Subject<'_>| action(it, candidates::operation(records, it)?);
+        let actions: Vec<_> = self.ripe.iter().take(MAX_ACTIONS).filter_map(of_one).collect();
         let to_remove = actions.iter().filter(|action| action.op == RunOperation::Delete).count();
         let waiting = self.held(count, self.ripe.len(), can_call(self.ripe.iter().copied()));
         if waiting.is_some() {
@@ -269,7 +267,7 @@ impl Planner<'_, '_> {
             return skip("the user is called for again");
         };
         let ripe = candidates::of(self.records, subject) == Candidacy::Ripe;
-        if candidates::operation(self.records) != Some(action.op) || !(ripe || begun) {
+        if candidates::operation(self.records, subject) != Some(action.op) || !(ripe || begun) {
             return skip("the grace period is not over");
         }
         let same_pair = action.expected.teams_user_id.as_deref() == Some(pair.teams_user.to_string().as_str());
@@ -360,7 +358,7 @@ pub(super) fn restores(records: &Records<'_>, subject: &Subject<'_>, disconnect:
     let is_gone = subject.gone.is_some() && matches!(subject.finding, Finding::Retained(_));
     let stays_disabled = is_gone
         && subject.protected_by.is_none()
-        && match candidates::operation(records) {
+        && match candidates::operation(records, subject) {
             Some(RunOperation::Disable) => true,
             Some(_) => {
                 matches!(disconnect.roles.get(&subject.key), Some(Role::Awaiting | Role::Queued | Role::Executing))

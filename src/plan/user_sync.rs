@@ -13,6 +13,7 @@ use super::counters;
 use super::decision::{self, Decision};
 use super::disconnect::{self, Disconnect};
 use super::holding;
+use super::judge;
 use super::licenses;
 use super::observed::{Next, ObservedPolicy, Problem, ReadingKind};
 use super::polling;
@@ -22,10 +23,11 @@ use super::reading::{Presence, Reading};
 use super::records::Records;
 use super::rest;
 use super::retention;
+use super::rows::Rows;
 use super::run_status::Tally;
 use super::schedule;
 use super::standing;
-use super::subjects::{self, Finding, Subject};
+use super::subjects::{Finding, Subject};
 use super::user_plan::UserPlan;
 use crate::api::{Failure, Managed, Reason, RunSummary, RunType};
 use crate::domain::{OrganizationId, UserKey};
@@ -56,7 +58,8 @@ pub fn user_sync(observed: &ObservedPolicy<'_>, now: Timestamp) -> UserPlan {
 }
 
 fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Presence<'a>>) -> UserPlan {
-    let mut subjects = subjects::judge_all(records, reading, previous);
+    let rows = Rows::resolve(records, &reading.presence);
+    let mut subjects = judge::judge_all(records, reading, previous, &rows);
     let protection = protection::resolve(records, reading, &subjects);
     for subject in subjects.values_mut() {
         subject.protected_by = protection.of(&subject.key).map(str::to_owned);
@@ -77,14 +80,18 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
         .collect();
     let gone = subjects.values().filter(|it| it.finding == Finding::Gone && it.known.is_some());
     let counters = counters::counters(reading, &users, disconnect.to_remove);
-    let (conditions, pending_actions) =
-        readiness::of(records, Outlook::of(records, &subjects, &users), &removal_problem(&disconnect, &protection));
+    let (conditions, pending_actions) = readiness::of(
+        records,
+        Outlook::of(records, &subjects, &users, &rows),
+        &removal_problem(&disconnect, &protection),
+    );
     UserPlan {
         policy: records.observed.name.to_owned(),
         obsolete: gone.map(|subject| subject.key.clone()).collect(),
         adopted: records.adoption.mark,
         counts: Some(counters::counts(reading, &users)),
         blocked: counters::blocked(&users),
+        mapping: rows.mapping(),
         removals: Some(disconnect.removals),
         runs: open_runs(records, &decision, &disconnect.decision),
         witness: disconnect::witness(&subjects),
@@ -92,18 +99,7 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
         obsolete_runs: retention::obsolete(records, &subjects),
         batch_size: records.observed.spec.rollout.batch_size as usize,
         needs_import_after: decision.needs_import_after(records, &subjects),
-        next: schedule::next(
-            records,
-            &subjects,
-            &users,
-            schedule::earlier(
-                decision.next(records, is_older_reading),
-                schedule::earlier(
-                    disconnect.decision.next(records, is_older_reading),
-                    disconnect.rests.map_or(Next::Interval, |at| Next::At(at, ReadingKind::Full)),
-                ),
-            ),
-        ),
+        next: schedule::next(records, &subjects, &users, runs_next(records, &decision, &disconnect, is_older_reading)),
         failure: failure(records, &decision, &subjects),
         handled_request: handled_request(records, &subjects, &decision),
         users,
@@ -113,6 +109,13 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
         conditions,
         pending_actions,
     }
+}
+
+/// When the runs, or the end of a rest, need another look.
+fn runs_next(records: &Records<'_>, decision: &Decision, disconnect: &Disconnect, is_older_reading: bool) -> Next {
+    let rests = disconnect.rests.map_or(Next::Interval, |at| Next::At(at, ReadingKind::Full));
+    let runs = [decision, &disconnect.decision].map(|it| it.next(records, is_older_reading));
+    runs.into_iter().fold(rests, schedule::earlier)
 }
 
 /// What keeps service from being taken away, as humans must know it.

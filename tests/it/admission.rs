@@ -368,7 +368,14 @@ fn on_create() -> Vec<Rule> {
             "/spec/matching/automatic",
             None,
             "spec.matching",
-            "matching needs at least one process: set automatic",
+            "matching needs at least one process: set automatic or manual",
+        ),
+        rule(
+            "usp",
+            "/spec/matching",
+            json!({}),
+            "spec.matching",
+            "matching needs at least one process: set automatic or manual",
         ),
         rule(
             "usp",
@@ -509,6 +516,12 @@ async fn what_just_keeps_a_rule_is_accepted() {
         ("tca", "/spec/connector/api/endpoint", json!("https://connector.example.test:8443")),
         ("usp", "/metadata/name", json!(&LONG_NAME[..40])),
         ("usp", "/spec/matching/automatic/teamsAttribute", json!("Mail")),
+        ("usp", "/spec/matching", json!({"manual": {"entries": []}})),
+        (
+            "usp",
+            "/spec/matching",
+            json!({"manual": {"entries": [{"goto": "1001", "teams": "a@x"}, {"goto": "1001", "teams": "b@x"}]}}),
+        ),
     ];
     for (short, pointer, value) in edges {
         let (object, _) = sample(kind_of(short), "edge");

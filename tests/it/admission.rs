@@ -227,6 +227,9 @@ fn items(schema: &Value, more: u64) -> Value {
         if let Some(id) = item.get_mut("organizationId") {
             *id = format!("00000000-0000-4000-8000-{number:012}").into();
         }
+        if let Some(goto) = item.get_mut("goto") {
+            *goto = format!("{number}").into();
+        }
         item
     };
     (0..schema["maxItems"].as_u64().unwrap() + more).map(item).collect()
@@ -363,13 +366,6 @@ fn on_create() -> Vec<Rule> {
         ),
         rule("tca", "/spec/connector/api", None, "spec.connector", "driver Api needs api.endpoint"),
         rule("usp", "/metadata/name", json!(LONG_NAME), "<nil>", "the name of a policy has at most 40 characters"),
-        rule(
-            "usp",
-            "/spec/matching/automatic",
-            None,
-            "spec.matching",
-            "matching needs at least one process: set automatic or manual",
-        ),
         rule(
             "usp",
             "/spec/matching",

@@ -16,6 +16,7 @@ mod faults;
 mod harness;
 mod layering;
 mod leaving;
+mod matching;
 mod objects;
 mod proxy;
 mod stage;

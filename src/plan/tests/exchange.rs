@@ -71,7 +71,7 @@ fn an_edited_row_takes_the_old_pair_away_and_then_adds_the_new_one() {
 
 /// R5: the last look is for the one whom the row names now.
 #[test]
-fn the_last_look_is_for_whom_the_row_names_now() {
+fn the_last_look_is_for_the_new_person() {
     let mut cluster = edited(RemovalAction::Remove);
     after(&mut cluster, 1);
     cluster.now += minutes(61);

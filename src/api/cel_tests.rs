@@ -62,7 +62,7 @@ fn samples() -> Vec<Bad> {
             "driver cannot be changed: create a second account object instead",
         ),
         bad(policy, "/metadata/name", long_name(), "the name of a policy has at most 40 characters"),
-        bad(policy, "/spec/matching/automatic", None, "matching needs at least one process: set automatic"),
+        bad(policy, "/spec/matching/automatic", None, "matching needs at least one process: set automatic or manual"),
         edit(
             policy,
             "/spec/accountRef/name",

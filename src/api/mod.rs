@@ -9,6 +9,8 @@ pub mod conditions;
 mod crds;
 #[cfg(test)]
 mod generated;
+#[expect(unreachable_pub, reason = "KubeSchema derives from a private copy of each struct")]
+mod matching;
 mod period;
 pub mod reasons;
 #[expect(unreachable_pub, reason = "KubeSchema derives from a private copy of each struct")]
@@ -26,6 +28,7 @@ mod user_sync_policy;
 mod user_sync_run;
 
 pub use crds::{all_crds, crd_yaml};
+pub use matching::*;
 pub use period::Period;
 pub use reasons::{Actor, Reason, ReasonInfo, Shown};
 pub use removal::*;

@@ -156,6 +156,7 @@ reasons! {
     DeletionDenied: Human, TEAM, "The policy is being deleted with deletionPolicy Delete, and the run that disconnects whoever it added was denied.", "Set spec.deletionPolicy to Orphan, and everybody keeps service. For a new run delete the denied one or set the annotation teamsconnector.dev/requestedAt; the annotation teamsconnector.dev/force-finalize ends the deletion too.";
     DeletionForced: Advice, ANYBODY, "The annotation teamsconnector.dev/force-finalize ended the deletion of the policy; whoever was left keeps service.", "Nothing, or remove whoever was left in the connector portal.";
     NamespaceTerminating: Advice, ANYBODY, "The namespace is being deleted, so deletionPolicy Delete counts as Orphan; whoever the policy added keeps service.", "Nothing, or remove whoever was left in the connector portal.";
+    InvalidMapping: Advice, TEAM, "Rows of spec.matching.manual are rejected; the others count.", "Correct the rows that status.mapping names.";
     AwaitingPush: Waiting, ANYBODY, "Changes are in the connector and wait for the push to Teams.", "Nothing here: see the pending action of the account.";
     Drifted: Advice, ANYBODY, "A directory differs from what was applied.", "See the users that are not Ready.";
     InSync: Ready, ANYBODY, "Every user that can be connected is connected.", "Nothing.";
@@ -170,9 +171,11 @@ reasons! {
     // User
     NoLine: Advice, SUPER, "The user has no line in the PBX.", "Assign a line to the user in GoTo, or leave it.";
     MissingEmail: Advice, SUPER, "The user has no e-mail address in GoTo.", "Enter the e-mail address in GoTo.";
-    NoMatch: Advice, TEAM, "No Microsoft user has the user's address.", "Make the addresses equal.";
+    NoMatch: Advice, TEAM, "No Microsoft user has the user's address, and no row of spec.matching.manual names the user.", "Make the addresses equal, or add a row.";
     AmbiguousMatch: Advice, GLOBAL, "Several Microsoft users have the user's address.", "Leave the address to one of them.";
     DuplicateEmail: Advice, SUPER, "Several GoTo users have the same address.", "Leave the address to one of them.";
+    MappingRejected: Advice, TEAM, "The row of spec.matching.manual for the user is rejected, so the user is matched with nobody.", "Correct the row: status.mapping tells what is wrong with it.";
+    ExchangePending: Advice, TEAM, "The row of spec.matching.manual names another Microsoft user than the one the user is connected with; the old pair is kept until the grace period is over, and always under Retain.", "Nothing, or correct the row.";
     AccountDisabled: Advice, GLOBAL, "Sign-in of the Microsoft user is blocked.", "Allow sign-in, or leave the user out.";
     GuestOrResourceAccount: Advice, GLOBAL, "The Microsoft user is a guest or a resource account.", "Use the address of a member.";
     HomedOnPremises: Advice, GLOBAL, "The Microsoft user is homed on premises.", "Move the user to Teams online.";
@@ -198,7 +201,7 @@ reasons! {
     Protected: Advice, TEAM, "The user is no longer called for, but protected: nothing is taken away.", "Nothing, or take the user out of spec.protectedUsers.";
     ApprovalPending: Advice, APPROVER, "A run about the user waits for a decision.", "Look at the run's spec.actions, then set its spec.decision.";
     RemovalHeld: Advice, ANYBODY, "The user is no longer called for and waits for the next run that takes service away.", "Nothing: see the conditions of the policy.";
-    StillPresent: Advice, ANYBODY, "Looked up by id just before the removal, the user was still there; nothing was taken away.", "Nothing: it is read again.";
+    StillPresent: Advice, ANYBODY, "Looked up by id just before the removal, the user was still there, or whom a row names instead no longer; nothing was taken away.", "Nothing: it is read again.";
     Removing: Waiting, ANYBODY, "Service is being taken away.", "Nothing.";
     Removed: Advice, ANYBODY, "A run of this policy took service away; the old values are in lastChange.before.", "Nothing. Whoever is called for again is connected again.";
     Rejected: Advice, TEAM, "The connector refused the user.", "See the message.";

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{NameRef, RunOperation};
+use super::{MatchingRow, NameRef, RunOperation};
 
 /// One user of the PBX: the pinned pair of ids and where the user stands. Written by the operator.
 #[expect(clippy::duplicated_attributes, reason = "columns of a table have equal types")]
@@ -63,6 +63,9 @@ pub struct TeamsConnectorUserSpec {
     /// How the pin was found; absent of a user who was adopted without a match: the pin is that of the pair in the connector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matched_by: Option<MatchedBy>,
+    /// The row of `matching.manual` that the pin came from. It is resolved once: while the policy has it, it means this pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matched_row: Option<MatchingRow>,
     /// Whether this policy may ever take service away from the user. Written before the connector is asked.
     #[serde(default)]
     pub managed: Managed,
@@ -87,6 +90,8 @@ pub struct TeamsConnectorUserSpec {
 pub enum MatchedBy {
     /// Equal addresses.
     Automatic,
+    /// A row of the policy's `matching.manual`.
+    Manual,
 }
 
 /// Whose user it is.

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Approval, Failure, NameRef, PbxRef, PendingAction, Removal, Rollout};
+use super::{Approval, Failure, Mapping, Matching, NameRef, PbxRef, PendingAction, Removal, Rollout};
 
 /// Which users of one PBX are to be connected, and what may be changed for that.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -98,33 +98,6 @@ pub enum Adoption {
     All,
 }
 
-/// How a GoTo user and a Microsoft user are found to be the same person.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.automatic)").message("matching needs at least one process: set automatic"))]
-pub struct Matching {
-    /// The automatic process of card 5: equal addresses, one to one (guide step 21).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub automatic: Option<AutomaticMatching>,
-}
-
-/// The automatic process.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AutomaticMatching {
-    /// The Microsoft attribute that the GoTo e-mail address is compared with.
-    pub teams_attribute: TeamsAttribute,
-}
-
-/// An address of a Microsoft user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum TeamsAttribute {
-    /// The name the user signs in with.
-    UserPrincipalName,
-    /// The primary mail address.
-    Mail,
-}
-
 /// What the operator observed and plans.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -138,6 +111,9 @@ pub struct UserSyncPolicyStatus {
     /// Blocked users by reason, most frequent first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocked_reasons: Vec<BlockedReason>,
+    /// What became of the rows of `matching.manual`; no address is in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mapping: Option<Mapping>,
     /// How many lost service within the guard's window, and how many may without an approval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub removals: Option<Removals>,

@@ -18,12 +18,14 @@ pub(super) enum Candidacy {
 }
 
 /// What the policy does with a candidate; `None` under Retain. With the policy itself goes whoever it added, whatever its action.
+/// Where a row names another person the old pair must go, or the new one could never come.
 pub(super) fn operation(records: &Records<'_>, subject: &Subject<'_>) -> Option<RunOperation> {
     if subject.gone == Some(Absence::Policy) {
         return Some(RunOperation::Delete);
     }
     match records.observed.spec.removal.action {
         RemovalAction::Retain => None,
+        RemovalAction::Disable if matches!(subject.gone, Some(Absence::Person(_))) => Some(RunOperation::Delete),
         RemovalAction::Disable => Some(RunOperation::Disable),
         RemovalAction::Remove => Some(RunOperation::Delete),
     }

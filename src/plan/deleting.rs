@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use super::decision;
 use super::disconnect::Disconnect;
+use super::judge;
 use super::observed::{Next, Problem, ReadingKind};
 use super::polling::{self, LISTING_LAG};
 use super::protection::Protection;
@@ -16,7 +17,7 @@ use super::readiness::{self, IN_SYNC, Outlook, REFERENCES_RESOLVED, SOURCES_COMP
 use super::reading::{Gap, Reading};
 use super::records::Records;
 use super::runs;
-use super::subjects::{self, Absence, Finding, Subject};
+use super::subjects::{Absence, Finding, Subject};
 use crate::api::conditions::{self, Draft};
 use crate::api::{
     Decision as Decided, DeletionPolicy, Managed, PendingAction, Reason, RunOperation, Shown, TeamsConnectorUserSpec,
@@ -95,8 +96,8 @@ fn judge(records: &Records<'_>, reading: &Reading<'_>, subject: &mut Subject<'_>
         subject.managed = Managed::Added;
         subject.gone = Some(Absence::Policy);
         subject.finding = Finding::Retained(UserStage::Apply);
-    } else if subject.pair.is_none() && subjects::is_leaving(subject) {
-        let freed = subjects::is_freed(records, reading, subject);
+    } else if subject.pair.is_none() && subject.is_leaving() {
+        let freed = judge::is_freed(records, reading, subject);
         subject.finding = if freed { Finding::Removed } else { Finding::Leaving };
     } else if subject.pair.is_none() && may_appear(records, subject) {
         subject.finding = Finding::Keep;

@@ -101,8 +101,8 @@ impl Planner<'_, '_> {
         if all_denied || !may || self.is_backing_off() {
             return result(Decision::None, roles, count, 0);
         }
-        let chosen = |it: &&Subject<'_>| action(it, candidates::operation(records, it)?);
-        let actions: Vec<_> = self.ripe.iter().take(MAX_ACTIONS).filter_map(chosen).collect();
+        let of_one = |it: &&Subject<'_>| action(it, candidates::operation(records, it)?);
+        let actions: Vec<_> = self.ripe.iter().take(MAX_ACTIONS).filter_map(of_one).collect();
         let to_remove = actions.iter().filter(|action| action.op == RunOperation::Delete).count();
         let waiting = self.held(count, self.ripe.len(), can_call(self.ripe.iter().copied()));
         if waiting.is_some() {

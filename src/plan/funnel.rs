@@ -21,7 +21,7 @@ pub(super) fn preflight(
     })
 }
 
-fn microsoft(reading: &Reading<'_>, teams: &TeamsUser) -> Option<Reason> {
+pub(super) fn microsoft(reading: &Reading<'_>, teams: &TeamsUser) -> Option<Reason> {
     let voice = reading.voice.get(&teams.id);
     let account = voice.map(|voice| voice.account);
     if !teams.enabled {

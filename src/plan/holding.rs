@@ -174,6 +174,7 @@ fn with(records: &Records<'_>, drafts: Vec<Draft>, pending_actions: Vec<PendingA
         counters: observed.status.counters,
         counts: observed.status.users,
         blocked: observed.status.blocked_reasons.clone(),
+        mapping: observed.status.mapping.clone(),
         removals: observed.status.removals,
         runs: observed.status.runs.clone(),
         needs_import_after: runs::needs_import_after(&observed.runs, &observed.users),

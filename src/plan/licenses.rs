@@ -14,8 +14,8 @@ pub(super) fn available(entitlement: Option<Entitlement>) -> u32 {
     entitlement.map_or(0, |it| it.licenses_total.saturating_sub(it.licenses_in_use))
 }
 
-/// Admits wanted users while licenses last: those an open run has promised it to, then who has been known longest, then by
-/// address. The others wait, named; so does the second of two users with one number.
+/// Admits wanted users while licenses last: those an open run has promised it to, then those whom a row names, then who has been
+/// known longest, then by address. The others wait, named; so does the second of two users with one number.
 ///
 /// Returns the admitted in that order.
 pub(super) fn admit(
@@ -74,9 +74,10 @@ fn in_order(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) ->
         .map(|(subject, attempt)| {
             let promised = records.action(&subject.key).is_some();
             let address = subject.person.and_then(|person| person.user.address.as_ref());
-            ((!promised, subject.first_seen(records.now), address, &subject.key), attempt)
+            let automatic = subject.row.is_none();
+            ((!promised, automatic, subject.first_seen(records.now), address, &subject.key), attempt)
         })
         .collect();
     ranked.sort_unstable_by(|left, right| left.0.cmp(&right.0));
-    ranked.into_iter().map(|((_, _, _, key), attempt)| (key.clone(), attempt)).collect()
+    ranked.into_iter().map(|((.., key), attempt)| (key.clone(), attempt)).collect()
 }

@@ -109,5 +109,7 @@ fn exists_outside(reading: &Reading<'_>, entry: &str) -> bool {
     let address = entry.parse::<Address>().ok();
     id.is_some_and(|id| reading.teams.contains_key(&id))
         || key.is_some_and(|key| reading.people.contains_key(&key))
-        || address.is_some_and(|address| reading.addresses.contains_key(&address) || reading.has_address(&address))
+        || address.is_some_and(|address| {
+            reading.addresses.contains_key(&address) || reading.presence.names.has_teams_address(&address)
+        })
 }

@@ -7,6 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::observed::{KnownRun, Problem};
 use super::records::Records;
+use super::rows::Rows;
 use super::runs;
 use super::snapshot::{JobState, PushAuthorizationState};
 use super::subjects::{Finding, Subject};
@@ -41,6 +42,8 @@ pub(super) struct Outlook {
     pub verifying: bool,
     /// Somebody differs from what was applied.
     pub drifted: bool,
+    /// Rows of the manual process are rejected.
+    pub misfits: bool,
 }
 
 /// What is outstanding about service that is to be taken away.
@@ -56,8 +59,14 @@ pub(super) struct Removing {
 
 impl Outlook {
     /// What is outstanding for these users.
-    pub(super) fn of(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>, users: &[PlannedUser]) -> Self {
-        let mut outlook = Self::default();
+    pub(super) fn of(
+        records: &Records<'_>,
+        subjects: &BTreeMap<UserKey, Subject<'_>>,
+        users: &[PlannedUser],
+        rows: &Rows<'_>,
+    ) -> Self {
+        let misfits = rows.mapping().is_some_and(|mapping| mapping.rejected > 0);
+        let mut outlook = Self { misfits, ..Self::default() };
         for subject in subjects.values() {
             match &subject.finding {
                 _ if subject.restore => outlook.retrying = true,
@@ -156,6 +165,7 @@ fn in_sync(outlook: Outlook, removing: &Removing) -> Draft {
         }
         _ if removing.is_going_on || removing.problem.is_some() => Draft::no(IN_SYNC, Reason::ChangesPending),
         Outlook { verifying: true, .. } => Draft::no(IN_SYNC, Reason::AwaitingPush),
+        Outlook { misfits: true, .. } => Draft::no(IN_SYNC, Reason::InvalidMapping),
         _ => Draft::yes(IN_SYNC, Reason::InSync),
     }
 }

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::names::Names;
 use super::numbers::Routed;
 use super::snapshot::{
     ConnectorUser, Entitlement, GotoUser, Line, Snapshot, Source, TeamsNumber, TeamsNumberKind, TeamsUser, UserLines,
@@ -42,9 +43,9 @@ pub(super) enum Place {
 #[derive(Debug)]
 pub(super) struct Presence<'a> {
     places: HashMap<&'a UserKey, Place>,
-    teams: HashSet<EntraObjectId>,
     pairs: HashSet<&'a UserKey>,
-    unmatched: HashSet<&'a UserKey>,
+    /// By what they are named.
+    pub names: Names<'a>,
 }
 
 /// A user of the GoTo account with lines.
@@ -132,9 +133,10 @@ impl<'a> Presence<'a> {
         };
         Self {
             places: goto_users.iter().map(|user| (&user.key, place(&user.key))).collect(),
-            teams: teams_users.iter().map(|user| user.id).collect(),
             pairs: pairs.iter().map(|pair| &pair.key).collect(),
-            unmatched: unmatched(goto_users, teams_users),
+            names: Names::of(goto_users, teams_users, |key| {
+                main_line(by_key.get(key).copied().unwrap_or_default(), pbx)
+            }),
         }
     }
 
@@ -143,9 +145,14 @@ impl<'a> Presence<'a> {
         self.places.get(key).copied()
     }
 
+    /// Whether the user is in the PBX, or in none.
+    pub(super) fn is_in_scope(&self, key: &UserKey) -> bool {
+        self.place(key).is_some_and(|place| place != Place::Elsewhere)
+    }
+
     /// Whether the Microsoft user exists.
     pub(super) fn has_teams_user(&self, id: EntraObjectId) -> bool {
-        self.teams.contains(&id)
+        self.names.has_teams_user(id)
     }
 
     /// Whether the user is in the connector.
@@ -156,20 +163,12 @@ impl<'a> Presence<'a> {
     /// Whether the user is there, has an address, and nobody of the tenant has the same as UPN or as mail. The other attribute
     /// counts too: one that was chosen by mistake makes nobody a candidate.
     pub(super) fn matches_nobody(&self, key: &UserKey) -> bool {
-        self.unmatched.contains(key)
+        self.names.matches_nobody(key)
     }
 
     /// Users of the PBX, and users without any line.
     pub(super) fn in_scope(&self) -> impl Iterator<Item = &'a UserKey> + '_ {
         self.places.iter().filter(|(_, place)| **place != Place::Elsewhere).map(|(key, _)| *key)
-    }
-}
-
-impl Reading<'_> {
-    /// Whether somebody of the tenant has the address, as UPN or mail.
-    pub(super) fn has_address(&self, address: &Address) -> bool {
-        let mut users = self.teams.values();
-        users.any(|user| user.upn_address.as_ref() == Some(address) || user.mail_address.as_ref() == Some(address))
     }
 }
 
@@ -265,13 +264,6 @@ pub(super) fn oldest_complete(snapshot: &Snapshot, pbx: OrganizationId) -> Optio
     times.into_iter().collect::<Option<Vec<_>>>()?.into_iter().min()
 }
 
-fn unmatched<'a>(goto_users: &'a [GotoUser], teams_users: &'a [TeamsUser]) -> HashSet<&'a UserKey> {
-    let of = |user: &'a TeamsUser| user.upn_address.iter().chain(&user.mail_address);
-    let taken: HashSet<&Address> = teams_users.iter().flat_map(of).collect();
-    let is_free = |user: &&GotoUser| user.address.as_ref().is_some_and(|address| !taken.contains(address));
-    goto_users.iter().filter(is_free).map(|user| &user.key).collect()
-}
-
 fn value<'a, T>(gaps: &mut Vec<Gap>, name: &'static str, source: &'a Source<T>) -> Option<&'a T> {
     match (&source.failure, source.known()) {
         (Some(failure), _) => {
@@ -311,11 +303,16 @@ fn unlisted(goto_users: &[GotoUser], lines: &[UserLines]) -> usize {
 fn people<'a>(sources: &Sources<'a>, pbx: OrganizationId) -> HashMap<&'a UserKey, Person<'a>> {
     let lines: HashMap<&UserKey, &'a [Line]> = sources.lines.iter().map(|it| (&it.key, it.lines.as_slice())).collect();
     let person = |user: &'a GotoUser| {
-        let mine = || lines.get(&user.key).copied().unwrap_or_default().iter().filter(|line| line.organization == pbx);
-        let line = mine().find(|line| line.primary).or_else(|| mine().next());
+        let line = main_line(lines.get(&user.key).copied().unwrap_or_default(), pbx);
         (&user.key, Person { user, line })
     };
     sources.goto_users.iter().map(person).collect()
+}
+
+/// The line in the PBX that counts: the primary one, else the first.
+fn main_line(lines: &[Line], pbx: OrganizationId) -> Option<&Line> {
+    let mine = || lines.iter().filter(|line| line.organization == pbx);
+    mine().find(|line| line.primary).or_else(|| mine().next())
 }
 
 fn counted(goto_users: &[GotoUser]) -> HashMap<&Address, usize> {

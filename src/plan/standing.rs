@@ -15,8 +15,8 @@ use super::user_plan::{PlannedUser, Write};
 use super::verification;
 use crate::api::conditions::{self, Draft};
 use crate::api::{
-    LastChange, Managed, MatchedBy, NameRef, PhoneNumberStatus, Reason, RunOperation, TeamsConnectorUserSpec,
-    TeamsConnectorUserStatus, UserStage, UserState,
+    LastChange, Managed, MatchedBy, MatchingRow, NameRef, PhoneNumberStatus, Reason, RunOperation,
+    TeamsConnectorUserSpec, TeamsConnectorUserStatus, UserStage, UserState,
 };
 
 /// A message of a user object has at most so many characters.
@@ -106,7 +106,7 @@ pub(super) fn kept(subject: &Subject<'_>, known: &KnownUser) -> PlannedUser {
 /// No longer called for, and still in the connector.
 fn retained(records: &Records<'_>, subject: &Subject<'_>, at: UserStage, role: Option<Role>) -> Stand {
     let keep = |reason| Stand::new(UserState::Retained, at, reason);
-    let is_half = is_leaving(subject) && subject.pair.is_some_and(|pair| !pair.enabled);
+    let is_half = subject.is_leaving() && subject.pair.is_some_and(|pair| !pair.enabled);
     if subject.protected_by.is_some() {
         return keep(Reason::Protected);
     }
@@ -121,12 +121,9 @@ fn retained(records: &Records<'_>, subject: &Subject<'_>, at: UserStage, role: O
         {
             Stand::new(UserState::Disabled, UserStage::Done, Reason::Removed)
         }
+        None if matches!(subject.gone, Some(Absence::Person(_))) => keep(Reason::ExchangePending),
         None => keep(Reason::InGracePeriod),
     }
-}
-
-fn is_leaving(subject: &Subject<'_>) -> bool {
-    subject.known.is_some_and(|known| known.spec.leaving.is_some())
 }
 
 /// The run that takes service away: from before its first call until nothing of it is left to do or to undo.
@@ -200,17 +197,31 @@ fn spec(records: &Records<'_>, subject: &Subject<'_>, role: Option<Role>) -> Tea
     let is_out = is_out && subject.gone != Some(Absence::Policy);
     let unmatched_since =
         is_out.then(|| stored.and_then(|spec| spec.unmatched_since.clone()).unwrap_or(Time(records.now)));
+    let (matched_by, matched_row) = origin(subject, teams_user_id.is_some());
     TeamsConnectorUserSpec {
         policy_ref: NameRef { name: records.observed.name.to_owned() },
         goto_user_key: subject.key.to_string(),
-        matched_by: teams_user_id.is_some().then_some(MatchedBy::Automatic).filter(|_| !is_unmatched(subject)),
         teams_user_id,
+        matched_by,
+        matched_row,
         managed: subject.managed,
         leaving: leaving(records, subject, role),
         protected_by: subject.protected_by.clone(),
         first_seen: Time(subject.first_seen(records.now)),
         unmatched_since,
     }
+}
+
+/// How the pin was found, and the row that it came from. Both stay with the pin of a user who is no longer called for.
+fn origin(subject: &Subject<'_>, is_pinned: bool) -> (Option<MatchedBy>, Option<MatchingRow>) {
+    if !is_pinned || is_unmatched(subject) {
+        return (None, None);
+    }
+    let stored = subject.known.map(|known| &known.spec);
+    let found = subject.matched_by.filter(|_| subject.teams.is_some());
+    let by = found.or_else(|| stored.and_then(|spec| spec.matched_by)).unwrap_or(MatchedBy::Automatic);
+    let row = subject.row.or_else(|| stored.and_then(|spec| spec.matched_row.as_ref()));
+    (Some(by), row.filter(|_| by == MatchedBy::Manual).cloned())
 }
 
 /// Whether the user was adopted without a match: the pin is only what the pair in the connector says, and no match (R8).

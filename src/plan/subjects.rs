@@ -1,25 +1,14 @@
-//! What the reading says of each user, before licenses are handed out.
-//!
-//! **Architecture invariant:** absence is concluded from two complete readings that agree; until then all stays as stored.
+//! A user, and what the reading says of him before licenses are handed out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use k8s_openapi::jiff::Timestamp;
 
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
-
-use super::funnel;
-use super::matching;
-use super::numbers;
 use super::observed::KnownUser;
-use super::polling::LISTING_LAG;
-use super::reading::{Person, Place, Presence, Reading};
-use super::records::{self, Records};
+use super::reading::Person;
+use super::records;
 use super::snapshot::{ConnectorUser, TeamsUser};
 use crate::api::reasons::Shown;
-use crate::api::{LastChange, Managed, Reason, RunOperation, UserStage, UserState};
-use crate::domain::{E164, UserKey};
-
-/// The old values of somebody who was removed are kept so long (R14).
-const REMOVED_ARE_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+use crate::api::{LastChange, Managed, MatchedBy, MatchingRow, Reason, UserStage, UserState};
+use crate::domain::{E164, EntraObjectId, UserKey};
 
 /// A user and what the reading says.
 #[derive(Clone, Debug)]
@@ -32,6 +21,12 @@ pub(super) struct Subject<'a> {
     pub person: Option<Person<'a>>,
     /// The Microsoft user: pinned, found again or matched.
     pub teams: Option<&'a TeamsUser>,
+    /// How `teams` was found; `None`: as stored.
+    pub matched_by: Option<MatchedBy>,
+    /// The valid row that names `teams`.
+    pub row: Option<&'a MatchingRow>,
+    /// Why the user stays with `teams` though a valid row names another Microsoft user.
+    pub obstacle: Option<Reason>,
     /// The number that the user should have.
     pub number: Result<&'a E164, Reason>,
     /// The user's pair in the connector.
@@ -55,10 +50,14 @@ pub enum Absence {
     Line,
     /// The Microsoft user.
     TeamsUser,
-    /// There never was a match: the pair was adopted, and no Microsoft user has the GoTo address.
+    /// The match: no row names the user, and the Microsoft user does not have the GoTo address.
     Match,
     /// The policy: it is being deleted with `Delete`.
     Policy,
+    /// What the policy says: no row names the user, and no addresses are compared.
+    Rule,
+    /// The person: a valid row names this Microsoft user instead.
+    Person(EntraObjectId),
 }
 
 /// What follows for a user.
@@ -105,12 +104,44 @@ pub(super) struct Attempt {
 }
 
 impl Finding {
-    fn stopped(stage: UserStage, reason: Reason) -> Self {
+    pub(super) fn stopped(stage: UserStage, reason: Reason) -> Self {
         Self::Stopped { stage, reason, message: None }
     }
 }
 
+impl<'a> Subject<'a> {
+    /// Of whom nothing is said yet.
+    pub(super) fn new(
+        key: &UserKey,
+        known: Option<&'a KnownUser>,
+        person: Option<Person<'a>>,
+        pair: Option<&'a ConnectorUser>,
+    ) -> Self {
+        Self {
+            key: key.clone(),
+            known,
+            person,
+            teams: None,
+            matched_by: None,
+            row: None,
+            obstacle: None,
+            number: Err(Reason::NumberMissing),
+            pair,
+            managed: known.map_or(Managed::None, |known| known.spec.managed),
+            gone: None,
+            protected_by: None,
+            restore: false,
+            finding: Finding::Keep,
+        }
+    }
+}
+
 impl Subject<'_> {
+    /// Whether a run began to take service away from the user.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.known.is_some_and(|known| known.spec.leaving.is_some())
+    }
+
     /// State, as stored.
     pub(super) fn stored_state(&self) -> Option<UserState> {
         self.known.and_then(|known| known.status.state)
@@ -138,294 +169,6 @@ impl Subject<'_> {
             _ => now,
         }
     }
-}
-
-/// Judges every user of the PBX, every user without a line and every user in the policy's care.
-pub(super) fn judge_all<'a>(
-    records: &Records<'a>,
-    reading: &Reading<'a>,
-    previous: Option<&Presence<'a>>,
-) -> BTreeMap<UserKey, Subject<'a>> {
-    let mut keys: BTreeSet<&UserKey> = reading.presence.in_scope().collect();
-    keys.extend(records.users.keys());
-    keys.extend(reading.pairs.values().filter(|pair| records.is_ours(pair)).map(|pair| &pair.key));
-    if records.adoption.all {
-        keys.extend(reading.pairs.values().filter(|pair| records.adoption.covers(pair)).map(|pair| &pair.key));
-    }
-    let judge = Judge { records, reading, previous };
-    keys.into_iter().map(|key| (key.clone(), judge.user(key))).collect()
-}
-
-struct Judge<'j, 'a> {
-    records: &'j Records<'a>,
-    reading: &'j Reading<'a>,
-    previous: Option<&'j Presence<'a>>,
-}
-
-impl<'a> Judge<'_, 'a> {
-    fn user(&self, key: &UserKey) -> Subject<'a> {
-        let known = self.records.users.get(key).copied();
-        let mut subject = Subject {
-            key: key.clone(),
-            known,
-            person: self.reading.people.get(key).copied(),
-            teams: None,
-            number: Err(Reason::NumberMissing),
-            pair: self.reading.pairs.get(key).copied(),
-            managed: known.map_or(Managed::None, |known| known.spec.managed),
-            gone: None,
-            protected_by: None,
-            restore: false,
-            finding: Finding::Keep,
-        };
-        subject.finding = match self.reading.presence.place(key) {
-            Some(Place::Here) => self.member(&mut subject),
-            place => self.outsider(&mut subject, place),
-        };
-        subject
-    }
-
-    /// Not, or no longer, in the PBX.
-    fn outsider(&self, subject: &mut Subject<'a>, place: Option<Place>) -> Finding {
-        let no_line = || Finding::stopped(UserStage::Import, Reason::NoLine);
-        let adopts = self.adopts_unmatched(subject);
-        if subject.known.is_none() && !self.is_ours(subject) && !adopts {
-            return if place == Some(Place::NoLine) { no_line() } else { Finding::Gone };
-        }
-        if adopts {
-            subject.managed = Managed::Adopted;
-        }
-        if !self.previous.is_some_and(|it| it.place(&subject.key) != Some(Place::Here)) {
-            if adopts {
-                return Finding::Retained(UserStage::Import);
-            }
-            return if subject.known.is_some() { Finding::Keep } else { Finding::Gone };
-        }
-        subject.gone = Some(Absence::Line);
-        match self.leave(subject, UserStage::Import) {
-            Some(finding) => finding,
-            None if self.is_kept_in_memory(subject) => Finding::Removed,
-            None if place == Some(Place::NoLine) => no_line(),
-            None => Finding::Gone,
-        }
-    }
-
-    /// What happens to somebody who is no longer called for; `None`: nothing was done for the user, or nothing is left of it.
-    fn leave(&self, subject: &mut Subject<'a>, stage: UserStage) -> Option<Finding> {
-        let cared_for = subject.managed != Managed::None || self.is_ours(subject);
-        if cared_for && subject.pair.is_some() {
-            if subject.managed == Managed::None {
-                subject.managed = Managed::Added;
-            }
-            return Some(Finding::Retained(stage));
-        }
-        if cared_for && is_leaving(subject) && !is_freed(self.records, self.reading, subject) {
-            return Some(Finding::Leaving);
-        }
-        if cared_for && !is_leaving(subject) && self.previous.is_some_and(|it| it.has_pair(&subject.key)) {
-            return Some(Finding::Keep);
-        }
-        subject.managed = Managed::None;
-        None
-    }
-
-    /// Whether the user was removed not so long ago that the old values may go.
-    fn is_kept_in_memory(&self, subject: &Subject<'a>) -> bool {
-        let Some(known) = subject.known else { return false };
-        let removed = known.status.last_change.as_ref().filter(|it| it.action == RunOperation::Delete);
-        let young = removed.is_some_and(|it| self.records.now.duration_since(it.at.0) < REMOVED_ARE_KEPT);
-        is_leaving(subject) || young
-    }
-
-    /// In the PBX.
-    fn member(&self, subject: &mut Subject<'a>) -> Finding {
-        let Some(person) = subject.person else { return Finding::Keep };
-        match self.teams_user(subject, &person) {
-            Ok(teams) => subject.teams = Some(teams),
-            Err(Finding::Stopped { stage, reason, message }) => {
-                if reason == Reason::NoMatch {
-                    self.unmatched(subject);
-                }
-                let left = self.leave(subject, stage);
-                return left.unwrap_or(Finding::Stopped { stage, reason, message });
-            }
-            Err(finding) => return finding,
-        }
-        self.matched(subject, &person)
-    }
-
-    /// Whether the pair is taken over though its user matches nobody (R8).
-    fn adopts_unmatched(&self, subject: &Subject<'a>) -> bool {
-        let scope = &self.records.adoption;
-        let is_free = |pair: &ConnectorUser| !self.records.is_ours(pair) && scope.covers(pair);
-        scope.all && subject.known.is_none() && subject.pair.is_some_and(is_free)
-    }
-
-    /// Matches nobody: adopted, and gone when two readings agree that nobody has the address. Whoever was matched once is judged
-    /// by the pin alone: a rename is never a removal (R9).
-    fn unmatched(&self, subject: &mut Subject<'a>) {
-        let alone = self.reading.presence.matches_nobody(&subject.key);
-        if alone && self.adopts_unmatched(subject) {
-            subject.managed = Managed::Adopted;
-        }
-        let was_matched = subject.known.and_then(records::matched_pin).is_some();
-        let agree = alone && self.previous.is_some_and(|it| it.matches_nobody(&subject.key));
-        if agree && subject.managed == Managed::Adopted && subject.pair.is_some() && !was_matched {
-            subject.gone = Some(Absence::Match);
-        }
-    }
-
-    /// The Microsoft user: the pin, the pair found again, or equal addresses.
-    fn teams_user(&self, subject: &mut Subject<'a>, person: &Person<'a>) -> Result<&'a TeamsUser, Finding> {
-        if let Some(id) = subject.known.and_then(records::matched_pin) {
-            match self.reading.teams.get(&id) {
-                Some(_) if self.records.pinned_to(id) != Some(&subject.key) => {
-                    return Err(Finding::stopped(UserStage::Match, Reason::TeamsUserTaken));
-                }
-                Some(teams) => return Ok(teams),
-                None if self.previous.is_none_or(|it| it.has_teams_user(id)) => return Err(Finding::Keep),
-                None if subject.managed != Managed::None && subject.pair.is_some() => {
-                    subject.gone = Some(Absence::TeamsUser);
-                    return Err(Finding::Retained(UserStage::Match));
-                }
-                None => {}
-            }
-        }
-        let again = subject.pair.filter(|pair| self.records.is_ours(pair)).map(|pair| pair.teams_user);
-        let free = |id| !matching::is_claimed(self.reading, self.records, id, &subject.key);
-        if let Some(teams) = again.filter(|id| free(*id)).and_then(|id| self.reading.teams.get(&id)) {
-            return Ok(teams);
-        }
-        match matching::automatic(self.reading, self.records, person) {
-            Ok(id) => self.reading.teams.get(&id).copied().ok_or(Finding::Keep),
-            Err(reason @ Reason::MissingEmail) => Err(Finding::stopped(UserStage::Import, reason)),
-            Err(reason) => Err(Finding::stopped(UserStage::Match, reason)),
-        }
-    }
-
-    fn matched(&self, subject: &mut Subject<'a>, person: &Person<'a>) -> Finding {
-        let Some(teams) = subject.teams else { return Finding::Keep };
-        let actual = self.reading.voice.get(&teams.id).and_then(|voice| voice.number.as_ref());
-        subject.number = numbers::expected(self.reading, person, actual);
-        subject.managed = self.ownership(subject, teams);
-        let fault = |in_connector| funnel::preflight(self.reading, &subject.key, teams, subject.number, in_connector);
-        let at = |fault: Option<Reason>, reason| match fault {
-            Some(fault) => Finding::stopped(UserStage::Preflight, fault),
-            None => Finding::stopped(UserStage::Apply, reason),
-        };
-        let Some(pair) = subject.pair else {
-            let taken = self.reading.pairs_by_teams.contains_key(&teams.id);
-            return match self.lost(subject) {
-                Some(finding) => finding,
-                None if taken => at(fault(false), Reason::TeamsUserTaken),
-                None => fault(false).map_or_else(|| self.wanted(subject), |fault| at(Some(fault), fault)),
-            };
-        };
-        if subject.managed == Managed::None {
-            return at(fault(false), Reason::ForeignUser);
-        }
-        if !pair.enabled {
-            return Finding::stopped(UserStage::Apply, Reason::Disconnected);
-        }
-        if pair.licensed {
-            return Finding::Present(fault(true));
-        }
-        fault(true).map_or_else(|| self.wanted(subject), |fault| at(Some(fault), fault))
-    }
-
-    /// Whose pair it is. A pair with another id, or added by somebody else and not adopted, is nobody's but theirs.
-    fn ownership(&self, subject: &Subject<'a>, teams: &TeamsUser) -> Managed {
-        let Some(pair) = subject.pair else { return subject.managed };
-        let same = pair.teams_user == teams.id;
-        match subject.managed {
-            Managed::Adopted if same => Managed::Adopted,
-            Managed::None | Managed::Added if same && self.records.is_ours(pair) => Managed::Added,
-            Managed::None if same && subject.known.is_none() && self.records.adoption.covers(pair) => Managed::Adopted,
-            Managed::None | Managed::Added | Managed::Adopted => Managed::None,
-        }
-    }
-
-    /// A user whom the connector accepted, or who was adopted, and who is not in its listing.
-    fn lost(&self, subject: &Subject<'a>) -> Option<Finding> {
-        // A change that took service away is no reason to expect the pair.
-        let change = subject.last_change().filter(|it| matches!(it.action, RunOperation::Put | RunOperation::Enable));
-        let again = self.records.action(&subject.key).is_some() && {
-            self.records.open.is_some_and(|run| change.is_none_or(|change| change.run != run.name))
-        };
-        let was_there = change.is_some()
-            || subject.managed == Managed::Adopted
-            || subject.stored_state() == Some(UserState::Connected);
-        if again || !was_there {
-            return None;
-        }
-        if change.is_some_and(|change| self.records.now.duration_since(change.at.0) < LISTING_LAG) {
-            return Some(Finding::Unlisted);
-        }
-        if self.previous.is_none_or(|it| it.has_pair(&subject.key)) {
-            return Some(Finding::Keep);
-        }
-        (!self.records.requested).then(|| Finding::stopped(UserStage::Apply, Reason::Disconnected))
-    }
-
-    /// Eligible, unless an earlier failure keeps the user out for now.
-    fn wanted(&self, subject: &Subject<'a>) -> Finding {
-        let released = self.records.requested && subject.last_change().is_some();
-        let in_run = self.records.action(&subject.key).is_some();
-        if !in_run && self.records.is_denied(&subject.key) {
-            return Finding::stopped(UserStage::Approval, Reason::Denied);
-        }
-        if let Some((reason, message)) = self.records.refused(&subject.key).filter(|_| in_run) {
-            return refused(reason, Some(message.to_owned()));
-        }
-        if let Some(reason) = subject.refusal().filter(|_| in_run && !self.records.noted_all()) {
-            return refused(reason, None);
-        }
-        let Some(held) = self.records.held(&subject.key) else {
-            return Finding::Wanted(Attempt { released, ..Attempt::default() });
-        };
-        let waits = self.records.retry_at().is_some_and(|at| self.records.now < at);
-        if in_run || self.records.requested || !waits {
-            return Finding::Wanted(Attempt { again: true, held: None, released: self.records.requested });
-        }
-        match held.failure {
-            Some((reason, message)) => refused(reason, Some(message.to_owned())),
-            None => refused(subject.refusal().unwrap_or(Reason::ChangesPending), None),
-        }
-    }
-
-    fn is_ours(&self, subject: &Subject<'a>) -> bool {
-        subject.pair.is_some_and(|pair| self.records.is_ours(pair))
-    }
-}
-
-/// A user whose write failed: one that repeating may help stays on the way, any other is blocked until the next try.
-fn refused(reason: Reason, message: Option<String>) -> Finding {
-    if is_transient(reason) {
-        return Finding::Wanted(Attempt { again: true, held: Some(reason), released: false });
-    }
-    Finding::Stopped { stage: UserStage::Apply, reason, message }
-}
-
-/// Whether the number of somebody who was removed is read back as gone, and no change waits for a push any more (R13, R19).
-pub(super) fn is_freed(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>) -> bool {
-    let Some(known) = subject.known else { return true };
-    let removed_at = known.status.last_change.as_ref().map(|change| change.at.0);
-    let pushed = records.activity.is_some_and(|activity| {
-        activity.push_changes_since.is_none_or(|since| removed_at.is_some_and(|removed_at| since > removed_at))
-    });
-    let old = records.removal(&subject.key, known).and_then(|(_, it)| it.expected.phone_number.as_deref());
-    let voice = records::pin(known).and_then(|id| reading.voice.get(&id));
-    let holds = match (voice.and_then(|voice| voice.number.as_ref()), old) {
-        (Some(now), Some(old)) => now.as_str() == old,
-        (Some(_), None) => true,
-        (None, _) => false,
-    };
-    pushed && !holds
-}
-
-/// Whether a run began to take service away from the user.
-pub(super) fn is_leaving(subject: &Subject<'_>) -> bool {
-    subject.known.is_some_and(|known| known.spec.leaving.is_some())
 }
 
 /// Whether a machine is waited for.

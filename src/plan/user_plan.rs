@@ -12,7 +12,7 @@ use super::runs::MAX_ACTIONS;
 pub use super::subjects::Absence;
 use crate::api::conditions::{self, Draft};
 use crate::api::{
-    BlockedReason, Counters, Failure, Managed, PairValues, PendingAction, Removals, RunOperation, RunSummary,
+    BlockedReason, Counters, Failure, Managed, Mapping, PairValues, PendingAction, Removals, RunOperation, RunSummary,
     TeamsConnectorUserSpec, TeamsConnectorUserStatus, UserCounts, UserSyncRunSpec, UserSyncRunStatus,
 };
 use crate::domain::{Address, E164, EntraObjectId, UserKey};
@@ -48,6 +48,8 @@ pub struct UserPlan {
     pub counts: Option<UserCounts>,
     /// Blocked users by reason, most frequent first.
     pub blocked: Vec<BlockedReason>,
+    /// What became of the rows of the manual process.
+    pub mapping: Option<Mapping>,
     /// What the removal guard counts.
     pub removals: Option<Removals>,
     /// The runs that are open when the plan is carried out.

@@ -14,6 +14,7 @@ use super::decision::{self, Decision};
 use super::deleting;
 use super::disconnect::{self, Disconnect};
 use super::holding;
+use super::judge;
 use super::licenses;
 use super::observed::{Next, ObservedPolicy, Problem, ReadingKind};
 use super::polling;
@@ -23,10 +24,11 @@ use super::reading::{Presence, Reading};
 use super::records::Records;
 use super::rest;
 use super::retention;
+use super::rows::Rows;
 use super::run_status::Tally;
 use super::schedule;
 use super::standing;
-use super::subjects::{self, Finding, Subject};
+use super::subjects::{Finding, Subject};
 use super::user_plan::{PlannedUser, UserPlan};
 use crate::api::conditions::Draft;
 use crate::api::{Failure, Managed, PendingAction, Reason, RunSummary, RunType};
@@ -60,7 +62,8 @@ pub fn user_sync(observed: &ObservedPolicy<'_>, now: Timestamp) -> UserPlan {
 }
 
 fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Presence<'a>>) -> UserPlan {
-    let mut subjects = subjects::judge_all(records, reading, previous);
+    let rows = Rows::resolve(records, &reading.presence);
+    let mut subjects = judge::judge_all(records, reading, previous, &rows);
     let awaited = deleting::withdraw(records, reading, &mut subjects);
     let protection = protection::resolve(records, reading, &subjects);
     for subject in subjects.values_mut() {
@@ -84,7 +87,7 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
         .collect();
     let gone = subjects.values().filter(|it| it.finding == Finding::Gone && it.known.is_some());
     let counters = counters::counters(reading, &users, disconnect.to_remove);
-    let (conditions, pending_actions) = shown(records, &subjects, &users, &disconnect, &protection);
+    let (conditions, pending_actions) = shown(records, &subjects, &users, &rows, &disconnect, &protection);
     let is_idle = matches!((&decision, &disconnect.decision), (Decision::None, Decision::None));
     UserPlan {
         policy: records.observed.name.to_owned(),
@@ -93,6 +96,7 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
         is_over: awaited == 0 && is_idle && deleting::is_over(records, reading, &subjects),
         counts: Some(counters::counts(reading, &users)),
         blocked: counters::blocked(&users),
+        mapping: rows.mapping(),
         removals: Some(disconnect.removals),
         runs: open_runs(records, &decision, &disconnect.decision),
         witness: disconnect::witness(&subjects),
@@ -122,10 +126,11 @@ fn shown(
     records: &Records<'_>,
     subjects: &BTreeMap<UserKey, Subject<'_>>,
     users: &[PlannedUser],
+    rows: &Rows<'_>,
     disconnect: &Disconnect,
     protection: &Protection,
 ) -> (Vec<Draft>, Vec<PendingAction>) {
-    let outlook = Outlook::of(records, subjects, users);
+    let outlook = Outlook::of(records, subjects, users, rows);
     if records.observed.deleting {
         return deleting::conditions(records, outlook, disconnect, protection);
     }

@@ -227,6 +227,9 @@ fn items(schema: &Value, more: u64) -> Value {
         if let Some(id) = item.get_mut("organizationId") {
             *id = format!("00000000-0000-4000-8000-{number:012}").into();
         }
+        if let Some(goto) = item.get_mut("goto") {
+            *goto = format!("{number}").into();
+        }
         item
     };
     (0..schema["maxItems"].as_u64().unwrap() + more).map(item).collect()
@@ -365,10 +368,10 @@ fn on_create() -> Vec<Rule> {
         rule("usp", "/metadata/name", json!(LONG_NAME), "<nil>", "the name of a policy has at most 40 characters"),
         rule(
             "usp",
-            "/spec/matching/automatic",
-            None,
+            "/spec/matching",
+            json!({}),
             "spec.matching",
-            "matching needs at least one process: set automatic",
+            "matching needs at least one process: set automatic or manual",
         ),
         rule(
             "usp",
@@ -509,6 +512,12 @@ async fn what_just_keeps_a_rule_is_accepted() {
         ("tca", "/spec/connector/api/endpoint", json!("https://connector.example.test:8443")),
         ("usp", "/metadata/name", json!(&LONG_NAME[..40])),
         ("usp", "/spec/matching/automatic/teamsAttribute", json!("Mail")),
+        ("usp", "/spec/matching", json!({"manual": {"entries": []}})),
+        (
+            "usp",
+            "/spec/matching",
+            json!({"manual": {"entries": [{"goto": "1001", "teams": "a@x"}, {"goto": "1001", "teams": "b@x"}]}}),
+        ),
     ];
     for (short, pointer, value) in edges {
         let (object, _) = sample(kind_of(short), "edge");

@@ -9,16 +9,21 @@ use crate::stage::{POLICY, Stage};
 
 const BATCH: &str = "/accounts/{accountKey}/pbxs/{organizationId}/users:batch";
 
-/// A world of so many people, with a policy that removes leavers after an hour.
-pub(crate) async fn open(name: &str, people: u32, licenses: u32, removal: Value, proxied: bool) -> Stage {
-    let stage = Stage::prepare_with(name, |setup| {
+/// A world of so many people who can all be connected; the operator is not started.
+pub(crate) async fn prepare(name: &str, people: u32, licenses: u32, proxied: bool) -> Stage {
+    Stage::prepare_with(name, |setup| {
         setup.proxied = proxied;
         let at = setup.simulator.iter().position(|flag| flag == "--demo").unwrap();
         let (people, licenses) = (people.to_string(), licenses.to_string());
         let world = ["--users", &people, "--licenses", &licenses, "--unmatched", "0"].map(str::to_owned);
         setup.simulator.splice(at..=at, world);
     })
-    .await;
+    .await
+}
+
+/// The same, with a policy that removes leavers after an hour; everybody is connected.
+pub(crate) async fn open(name: &str, people: u32, licenses: u32, removal: Value, proxied: bool) -> Stage {
+    let stage = prepare(name, people, licenses, proxied).await;
     stage.start("10m").await;
     stage.patch("usp", POLICY, &json!({"spec": {"removal": removal}})).await;
     stage.finish(u64::from(people.min(licenses))).await;

@@ -17,6 +17,7 @@ mod faults;
 mod harness;
 mod layering;
 mod leaving;
+mod matching;
 mod objects;
 mod proxy;
 mod stage;

@@ -58,11 +58,12 @@ impl<'a> Look<'a> {
     /// When it cannot be asked for.
     pub(super) async fn find(&self, step: &Step) -> Result<Found, Refusal> {
         match step.look {
-            // Who goes with the policy is still there.
-            None | Some(Absence::Policy) => Ok(Found::Nothing),
+            // What the policy says of a user was read with the policy, and who goes with it is still there.
+            None | Some(Absence::Rule | Absence::Policy) => Ok(Found::Nothing),
             Some(Absence::Line) => self.line(&step.user).await,
             Some(Absence::TeamsUser) => self.teams_user(step.teams_user).await,
             Some(Absence::Match) => self.same_address(step).await,
+            Some(Absence::Person(instead)) => self.nobody_instead(instead).await,
         }
     }
 
@@ -75,6 +76,12 @@ impl<'a> Look<'a> {
 
     async fn teams_user(&self, id: EntraObjectId) -> Result<Found, Refusal> {
         found(self.session.graph.user(id).await.map(|_| true))
+    }
+
+    /// Whether the one whom a row names instead is no longer there. The row itself is the policy's own word.
+    async fn nobody_instead(&self, id: EntraObjectId) -> Result<Found, Refusal> {
+        let found = self.teams_user(id).await?;
+        Ok(if found == Found::Still { Found::Nothing } else { Found::Still })
     }
 
     /// Whether the pair's Microsoft user has the GoTo address by now, or nobody knows which that is.

@@ -19,6 +19,7 @@ pub(super) fn status(
         counters: plan.counters.or(before.counters),
         users: plan.counts.or(before.users),
         blocked_reasons: if plan.counts.is_some() { plan.blocked.clone() } else { before.blocked_reasons.clone() },
+        mapping: plan.mapping.clone(),
         removals: plan.removals.or(before.removals),
         runs: open_runs(plan, acted),
         pending_actions: plan.pending_actions.clone(),

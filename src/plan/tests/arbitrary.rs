@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use super::cluster::{Cluster, problem};
 use super::world::{OURS, World, at, key, number, teams_id};
 use crate::api::{
-    ActionArgs, ActionExpected, Failure, LastChange, Managed, MatchedBy, NameRef, Reason, RegistrationState, RunAction,
-    RunFailure, RunOperation, RunOutcome, RunState, RunType, TeamsConnectorUserSpec, TeamsConnectorUserStatus,
-    UserStage, UserState, UserSyncRunSpec, UserSyncRunStatus,
+    ActionArgs, ActionExpected, Failure, LastChange, Managed, ManualMatching, MatchedBy, MatchingRow, NameRef, Reason,
+    RegistrationState, RunAction, RunFailure, RunOperation, RunOutcome, RunState, RunType, TeamsConnectorUserSpec,
+    TeamsConnectorUserStatus, UserStage, UserState, UserSyncRunSpec, UserSyncRunStatus,
 };
 use crate::plan::observed::{KnownRun, KnownUser};
 use crate::plan::runs::policy_hash;
@@ -105,6 +105,19 @@ pub(super) fn world() -> impl Strategy<Value = World> {
     })
 }
 
+/// Rows of the manual process, good and bad; or none at all.
+pub(super) fn manual() -> impl Strategy<Value = Option<ManualMatching>> {
+    let email = || (0..=PEOPLE).prop_map(|index| format!("p{index}@contoso.example"));
+    let goto = prop_oneof![
+        email(),
+        (1000..1000 + PEOPLE).prop_map(|extension| extension.to_string()),
+        (0..PEOPLE).prop_map(|index| key(index).to_string()),
+    ];
+    let teams = prop_oneof![email(), (0..=PEOPLE).prop_map(|index| teams_id(index).to_string())];
+    let row = (goto, teams).prop_map(|(goto, teams)| MatchingRow { goto, teams });
+    proptest::option::of(vec(row, 0..5).prop_map(|entries| ManualMatching { entries }))
+}
+
 /// Stored objects that nobody would write like that.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "any may hold together with any other")]
@@ -175,7 +188,7 @@ fn user() -> impl Strategy<Value = KnownUser> {
         Some(UserStage::Verify),
         Some(UserStage::Done),
     ]);
-    let pin = proptest::option::of(0_usize..8);
+    let pin = proptest::option::of((0_usize..8, proptest::option::of((1000_usize..1008, 0_usize..8))));
     let change = proptest::option::of((0_usize..4, -2000_i64..20));
     let leaving = (proptest::option::of(0_usize..4), proptest::option::of(-9_999_i64..9));
     (0_usize..9, pin, managed, state, at_stage, reason(), change, -99_i64..5, leaving).prop_map(
@@ -184,8 +197,12 @@ fn user() -> impl Strategy<Value = KnownUser> {
             spec: TeamsConnectorUserSpec {
                 policy_ref: NameRef { name: "hq".to_owned() },
                 goto_user_key: key(index).to_string(),
-                teams_user_id: pin.map(|index| teams_id(index).to_string()),
-                matched_by: pin.map(|_| MatchedBy::Automatic),
+                teams_user_id: pin.map(|(index, _)| teams_id(index).to_string()),
+                matched_by: pin.map(|(_, row)| if row.is_some() { MatchedBy::Manual } else { MatchedBy::Automatic }),
+                matched_row: pin.and_then(|(_, row)| row).map(|(goto, teams)| MatchingRow {
+                    goto: goto.to_string(),
+                    teams: format!("p{teams}@contoso.example"),
+                }),
                 managed,
                 leaving: leaving.map(|run| format!("hq-run-{run}")),
                 protected_by: None,

@@ -62,6 +62,7 @@ impl Cluster {
                 pbx: PbxRef { organization_id: pbx().to_string() },
                 matching: Matching {
                     automatic: Some(AutomaticMatching { teams_attribute: TeamsAttribute::UserPrincipalName }),
+                    manual: None,
                 },
                 protected_users: Vec::new(),
                 removal: Removal::default(),
@@ -260,6 +261,7 @@ impl Cluster {
             counters: plan.counters,
             users: plan.counts,
             blocked_reasons: plan.blocked.clone(),
+            mapping: plan.mapping.clone(),
             removals: plan.removals,
             runs: plan.runs.clone(),
             pending_actions: plan.pending_actions.clone(),

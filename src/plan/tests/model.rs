@@ -1,4 +1,4 @@
-//! A slow, simple model of who may lose service, compared with the planner over random histories (R1, R2, R5, R8, R12, R15).
+//! A slow, simple model of who may lose service, compared with the planner over random histories (R1, R2, R5, R8, R12, R15, R16).
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,16 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::cluster::Cluster;
-use super::world::{OURS, World, key};
-use crate::api::{Decision, Managed, Period, RemovalAction, RunState, RunType};
+use super::world::{OURS, World, key, teams_id};
+use crate::api::{
+    AutomaticMatching, Decision, Managed, ManualMatching, MatchingRow, Period, RemovalAction, RunState, RunType,
+    TeamsAttribute,
+};
 use crate::plan::observed::KnownRun;
 
 const PEOPLE: usize = 8;
+/// Microsoft users: one for each, and two who are nobody's.
+const TARGETS: usize = 10;
 
 /// One thing that happens.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +28,10 @@ enum Event {
     LoseStatus,
     Restart,
     Protect(usize),
+    /// The user's row names this Microsoft user from now on; `None`: there is no row any more.
+    Row(usize, Option<usize>),
+    /// Whether equal addresses count.
+    Automatic(bool),
     Work,
 }
 
@@ -35,6 +44,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::LoseStatus),
         1 => Just(Event::Restart),
         1 => (0..PEOPLE).prop_map(Event::Protect),
+        3 => (0..PEOPLE, proptest::option::weighted(0.7, 0..TARGETS)).prop_map(|(user, row)| Event::Row(user, row)),
+        1 => any::<bool>().prop_map(Event::Automatic),
         6 => Just(Event::Work),
     ]
 }
@@ -80,13 +91,26 @@ impl Model {
 
     fn look(&mut self, cluster: &Cluster, twice: bool) {
         for index in 0..PEOPLE {
-            if cluster.world.people.iter().any(|person| person.key == key(index)) {
+            let is_there = cluster.world.people.iter().any(|person| person.key == key(index));
+            if is_there && is_called_for(cluster, index) {
                 self.gone_since.remove(&index);
             } else if twice {
                 self.gone_since.entry(index).or_insert(cluster.now);
             }
         }
     }
+}
+
+/// Whether the spec calls for the pair that the user has: its row says so, or is there and does not count, or there is none and
+/// the addresses are equal.
+fn is_called_for(cluster: &Cluster, index: usize) -> bool {
+    let Some(pair) = cluster.world.pairs.iter().find(|pair| pair.key == key(index)) else { return true };
+    let rows = &cluster.spec.matching.manual.as_ref().unwrap().entries;
+    let Some(row) = rows.iter().find(|row| row.goto == key(index).as_str()) else {
+        return cluster.spec.matching.automatic.is_some() && pair.teams_user == teams_id(index);
+    };
+    let is_valid = rows.iter().filter(|it| it.teams == row.teams).count() == 1;
+    !is_valid || row.teams == pair.teams_user.to_string()
 }
 
 fn run_open(cluster: &Cluster) -> Option<&KnownRun> {
@@ -129,6 +153,18 @@ fn happens(cluster: &mut Cluster, event: Event, everybody: &World) {
                 cluster.spec.protected_users.push(entry);
             }
         }
+        Event::Row(index, target) => {
+            let rows = &mut cluster.spec.matching.manual.as_mut().unwrap().entries;
+            rows.retain(|row| row.goto != key(index).as_str());
+            let row = |target| MatchingRow { goto: key(index).to_string(), teams: teams_id(target).to_string() };
+            rows.extend(target.map(row));
+            cluster.generation += 1;
+        }
+        Event::Automatic(on) => {
+            let attribute = TeamsAttribute::UserPrincipalName;
+            cluster.spec.matching.automatic = on.then_some(AutomaticMatching { teams_attribute: attribute });
+            cluster.generation += 1;
+        }
         Event::Return(_) | Event::Work => {}
     }
 }
@@ -140,6 +176,11 @@ proptest! {
     #[test]
     fn nobody_loses_service_but_by_the_rules(events in vec(event(), 1..40), action in 0..2) {
         let mut cluster = Cluster::connected(PEOPLE);
+        for index in PEOPLE..TARGETS {
+            cluster.world.add_person(index);
+            cluster.world.remove_person(index);
+        }
+        cluster.spec.matching.manual = Some(ManualMatching::default());
         let everybody = cluster.world.clone();
         cluster.spec.removal.action = if action == 0 { RemovalAction::Remove } else { RemovalAction::Disable };
         cluster.spec.removal.grace_period = "1h".parse::<Period>().unwrap();

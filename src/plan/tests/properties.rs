@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::arbitrary::{PEOPLE, Quirk, apply, quirk, stored, world};
+use super::arbitrary::{PEOPLE, Quirk, apply, manual, quirk, stored, world};
 use super::cluster::Cluster;
 use super::world::{OURS, World, pbx};
 use crate::api::{Managed, Reason, RemovalAction, RunOperation, UserStage, UserState};
@@ -44,14 +44,23 @@ fn watched(cluster: &mut Cluster, passes: usize) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// The stored runs belong to the spec as it is now.
+fn adopt_runs(cluster: &mut Cluster) {
+    let hash = crate::plan::runs::policy_hash(&cluster.spec);
+    for run in cluster.runs.values_mut().filter(|run| run.spec.policy_hash != "sha256:another") {
+        run.spec.policy_hash.clone_from(&hash);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     /// Planning after carrying out gives an empty plan, counters add up like the dashboard's (R18), and pairs of others stay.
     #[test]
-    fn every_world_comes_to_rest(world in world()) {
+    fn every_world_comes_to_rest(world in world(), manual in manual()) {
         let others: Vec<_> = world.pairs.clone();
         let mut cluster = Cluster::new(world);
+        cluster.spec.matching.manual = manual;
         cluster.read();
         watched(&mut cluster, 8)?;
         cluster.world.refuses.clear();
@@ -69,11 +78,13 @@ proptest! {
 
     /// The world changes while the operator works, and comes to rest all the same.
     #[test]
-    fn a_changing_world_comes_to_rest(world in world(), changes in vec((0..PEOPLE, quirk()), 0..5)) {
+    fn a_changing_world_comes_to_rest(world in world(), changes in vec((0..PEOPLE, quirk(), manual()), 0..5)) {
         let mut cluster = Cluster::new(world);
         cluster.read();
-        for (index, quirk) in changes {
+        for (index, quirk, manual) in changes {
             let plan = cluster.pass();
+            cluster.spec.matching.manual = manual;
+            cluster.generation += 1;
             if !matches!(quirk, Quirk::OwnPair | Quirk::OtherPair | Quirk::WrongPair) {
                 apply(&mut cluster.world, index, quirk);
             }
@@ -107,8 +118,9 @@ proptest! {
 
     /// A crash anywhere in any world ends as without it (T1).
     #[test]
-    fn a_crash_in_any_world_ends_the_same(world in world(), budget in 0_u32..60) {
+    fn a_crash_in_any_world_ends_the_same(world in world(), manual in manual(), budget in 0_u32..60) {
         let mut calm = Cluster::new(world.clone());
+        calm.spec.matching.manual = manual;
         calm.world.refuses.clear();
         let mut crashed = calm.clone();
         calm.read();
@@ -152,8 +164,10 @@ proptest! {
 
     /// Whatever is stored: no panic, no contradiction, nothing sent without a stored mark, and nobody's pair is overwritten.
     #[test]
-    fn any_stored_state_gives_a_sound_plan(world in world(), stored in stored()) {
+    fn any_stored_state_gives_a_sound_plan(world in world(), stored in stored(), manual in manual()) {
         let mut cluster = stored.on(world);
+        cluster.spec.matching.manual = manual;
+        adopt_runs(&mut cluster);
         let plan = user_sync(&cluster.observed(), cluster.now);
         prop_assert_eq!(plan.check(), vec![]);
         for step in plan.steps() {
@@ -184,6 +198,7 @@ proptest! {
     fn nobody_is_taken_from_but_a_ripe_candidate(
         world in world(),
         stored in stored(),
+        manual in manual(),
         gone in vec(0..PEOPLE, 0..4),
         protected in proptest::option::of(0..PEOPLE),
         remove in any::<bool>(),
@@ -196,10 +211,8 @@ proptest! {
         cluster.spec.removal.action = if remove { RemovalAction::Remove } else { RemovalAction::Disable };
         cluster.spec.removal.grace_period = crate::api::Period::minutes(10);
         cluster.spec.protected_users = protected.map(|index| super::world::key(index).to_string()).into_iter().collect();
-        let hash = crate::plan::runs::policy_hash(&cluster.spec);
-        for run in cluster.runs.values_mut().filter(|run| run.spec.policy_hash != "sha256:another") {
-            run.spec.policy_hash.clone_from(&hash);
-        }
+        cluster.spec.matching.manual = manual;
+        adopt_runs(&mut cluster);
         for _ in 0..4 {
             let plan = cluster.plan();
             for step in plan.steps().into_iter().filter(|step| step.takes_away()) {

@@ -1,0 +1,177 @@
+//! What the reading says of each user: who is in the PBX, who left, and what is left of them in the connector.
+//!
+//! **Architecture invariant:** absence is concluded from two complete readings that agree; until then all stays as stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::jiff::SignedDuration;
+
+use super::exchange::Obstacles;
+use super::reading::{Place, Presence, Reading};
+use super::records::{self, Records};
+use super::rows::Rows;
+use super::snapshot::ConnectorUser;
+use super::subjects::{Absence, Finding, Subject};
+use crate::api::{Managed, Reason, RunOperation, UserStage};
+use crate::domain::UserKey;
+
+/// The old values of somebody who was removed are kept so long (R14).
+const REMOVED_ARE_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// Judges every user of the PBX, every user without a line and every user in the policy's care.
+pub(super) fn judge_all<'a>(
+    records: &Records<'a>,
+    reading: &Reading<'a>,
+    previous: Option<&Presence<'a>>,
+    rows: &Rows<'a>,
+) -> BTreeMap<UserKey, Subject<'a>> {
+    let mut keys: BTreeSet<&UserKey> = reading.presence.in_scope().collect();
+    keys.extend(records.users.keys());
+    keys.extend(reading.pairs.values().filter(|pair| records.is_ours(pair)).map(|pair| &pair.key));
+    if records.adoption.all {
+        keys.extend(reading.pairs.values().filter(|pair| records.adoption.covers(pair)).map(|pair| &pair.key));
+    }
+    let rows_before = previous.map(|previous| Rows::resolve(records, previous)).unwrap_or_default();
+    let obstacles = Obstacles::of(records, reading, previous, rows);
+    let judge = Judge { records, reading, previous, rows, rows_before, obstacles };
+    keys.into_iter().map(|key| (key.clone(), judge.user(key))).collect()
+}
+
+/// Judges users by one reading and the one before it.
+pub(super) struct Judge<'j, 'a> {
+    pub records: &'j Records<'a>,
+    pub reading: &'j Reading<'a>,
+    pub previous: Option<&'j Presence<'a>>,
+    /// The rows as this reading resolves them.
+    pub rows: &'j Rows<'a>,
+    /// The rows as the earlier reading resolves them.
+    pub rows_before: Rows<'a>,
+    pub obstacles: Obstacles,
+}
+
+impl<'a> Judge<'_, 'a> {
+    fn user(&self, key: &UserKey) -> Subject<'a> {
+        let known = self.records.users.get(key).copied();
+        let person = self.reading.people.get(key).copied();
+        let mut subject = Subject::new(key, known, person, self.reading.pairs.get(key).copied());
+        subject.finding = match self.reading.presence.place(key) {
+            Some(Place::Here) => self.member(&mut subject),
+            place => self.outsider(&mut subject, place),
+        };
+        subject
+    }
+
+    /// Not, or no longer, in the PBX.
+    fn outsider(&self, subject: &mut Subject<'a>, place: Option<Place>) -> Finding {
+        let no_line = || Finding::stopped(UserStage::Import, Reason::NoLine);
+        let adopts = self.adopts_unmatched(subject);
+        if subject.known.is_none() && !self.is_ours(subject) && !adopts {
+            return if place == Some(Place::NoLine) { no_line() } else { Finding::Gone };
+        }
+        if adopts {
+            subject.managed = Managed::Adopted;
+        }
+        if !self.previous.is_some_and(|it| it.place(&subject.key) != Some(Place::Here)) {
+            if adopts {
+                return Finding::Retained(UserStage::Import);
+            }
+            return if subject.known.is_some() { Finding::Keep } else { Finding::Gone };
+        }
+        subject.gone = Some(Absence::Line);
+        match self.leave(subject, UserStage::Import) {
+            Some(finding) => finding,
+            None if self.is_kept_in_memory(subject) => Finding::Removed,
+            None if place == Some(Place::NoLine) => no_line(),
+            None => Finding::Gone,
+        }
+    }
+
+    /// What happens to somebody who is no longer called for; `None`: nothing was done for the user, or nothing is left of it.
+    pub(super) fn leave(&self, subject: &mut Subject<'a>, stage: UserStage) -> Option<Finding> {
+        let cared_for = subject.managed != Managed::None || self.is_ours(subject);
+        if cared_for && subject.pair.is_some() {
+            if subject.managed == Managed::None {
+                subject.managed = Managed::Added;
+            }
+            return Some(Finding::Retained(stage));
+        }
+        if cared_for && subject.is_leaving() && !is_freed(self.records, self.reading, subject) {
+            return Some(Finding::Leaving);
+        }
+        if cared_for && !subject.is_leaving() && self.previous.is_some_and(|it| it.has_pair(&subject.key)) {
+            return Some(Finding::Keep);
+        }
+        subject.managed = Managed::None;
+        None
+    }
+
+    /// Whether the user was removed not so long ago that the old values may go.
+    fn is_kept_in_memory(&self, subject: &Subject<'a>) -> bool {
+        let Some(known) = subject.known else { return false };
+        let removed = known.status.last_change.as_ref().filter(|it| it.action == RunOperation::Delete);
+        let young = removed.is_some_and(|it| self.records.now.duration_since(it.at.0) < REMOVED_ARE_KEPT);
+        subject.is_leaving() || young
+    }
+
+    /// In the PBX.
+    fn member(&self, subject: &mut Subject<'a>) -> Finding {
+        let Some(person) = subject.person else { return Finding::Keep };
+        match self.teams_user(subject, &person) {
+            Ok(teams) => subject.teams = Some(teams),
+            Err(Finding::Stopped { stage, reason, message }) => {
+                if reason == Reason::NoMatch {
+                    self.unmatched(subject);
+                }
+                let left = self.leave(subject, stage);
+                return left.unwrap_or(Finding::Stopped { stage, reason, message });
+            }
+            Err(finding) => return finding,
+        }
+        self.matched(subject, &person)
+    }
+
+    /// Whether the pair is taken over though its user matches nobody (R8).
+    fn adopts_unmatched(&self, subject: &Subject<'a>) -> bool {
+        let scope = &self.records.adoption;
+        let is_free = |pair: &ConnectorUser| !self.records.is_ours(pair) && scope.covers(pair);
+        scope.all && subject.known.is_none() && subject.pair.is_some_and(is_free)
+    }
+
+    /// Matches nobody: adopted, and gone when two readings agree that nobody has the address. Whoever was matched once is judged
+    /// by the pin alone: a rename is never a removal (R9).
+    fn unmatched(&self, subject: &mut Subject<'a>) {
+        if self.rows.of(&subject.key).is_some() {
+            return;
+        }
+        let alone = self.reading.presence.matches_nobody(&subject.key);
+        if alone && self.adopts_unmatched(subject) {
+            subject.managed = Managed::Adopted;
+        }
+        let was_matched = subject.known.and_then(records::matched_pin).is_some();
+        let agree = alone && self.previous.is_some_and(|it| it.matches_nobody(&subject.key));
+        if agree && subject.managed == Managed::Adopted && subject.pair.is_some() && !was_matched {
+            subject.gone = Some(Absence::Match);
+        }
+    }
+
+    fn is_ours(&self, subject: &Subject<'a>) -> bool {
+        subject.pair.is_some_and(|pair| self.records.is_ours(pair))
+    }
+}
+
+/// Whether the number of somebody who was removed is read back as gone, and no change waits for a push any more (R13, R19).
+pub(super) fn is_freed(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>) -> bool {
+    let Some(known) = subject.known else { return true };
+    let removed_at = known.status.last_change.as_ref().map(|change| change.at.0);
+    let pushed = records.activity.is_some_and(|activity| {
+        activity.push_changes_since.is_none_or(|since| removed_at.is_some_and(|removed_at| since > removed_at))
+    });
+    let old = records.removal(&subject.key, known).and_then(|(_, it)| it.expected.phone_number.as_deref());
+    let voice = records::pin(known).and_then(|id| reading.voice.get(&id));
+    let holds = match (voice.and_then(|voice| voice.number.as_ref()), old) {
+        (Some(now), Some(old)) => now.as_str() == old,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    pushed && !holds
+}

@@ -1,0 +1,224 @@
+//! A row is edited to name another person: the old pair goes like any other removal, then the new one comes (R1, R8, R12 to R16, R20).
+
+use super::cluster::Cluster;
+use super::disconnecting::{decide, disconnects, removing};
+use super::rows::rows;
+use super::world::{key, minutes, number, teams_id};
+use crate::api::{Approval, Decision, Managed, MatchedBy, Reason, RemovalAction, RunOperation, RunState, UserState};
+use crate::plan::user_plan::{Absence, RunPlan};
+
+type Change = fn(&mut Cluster);
+
+const ROW: (&str, &str) = ("1000", "p0@contoso.example");
+const OTHER: (&str, &str) = ("1000", "spare@contoso.example");
+
+/// Three people connected, the first by a row, and a Microsoft user who is nobody's; then the row names that one.
+fn edited(action: RemovalAction) -> Cluster {
+    let mut cluster = removing(3, action);
+    rows(&mut cluster, &[ROW]);
+    cluster.world.add_person(9);
+    cluster.world.remove_person(9);
+    let spare = cluster.world.teams.last_mut().unwrap();
+    spare.upn_address = Some("spare@contoso.example".parse().unwrap());
+    spare.mail_address = None;
+    cluster.read_twice();
+    cluster.settle();
+    assert_eq!(cluster.user(0).spec.matched_by, Some(MatchedBy::Manual));
+    cluster.puts.clear();
+    rows(&mut cluster, &[OTHER]);
+    cluster
+}
+
+fn after(cluster: &mut Cluster, count: i64) {
+    cluster.settle_while_waiting();
+    cluster.now += minutes(count);
+    cluster.read_twice();
+    cluster.settle_while_waiting();
+}
+
+fn teams_of(cluster: &Cluster, index: usize) -> Option<crate::domain::EntraObjectId> {
+    cluster.world.pairs.iter().find(|pair| pair.key == key(index)).map(|pair| pair.teams_user)
+}
+
+/// R12, R13, R16, R20: after the grace period disable, delete, push; the new pair is put once the number is read back as free.
+#[test]
+fn an_edited_row_takes_the_old_pair_away_and_then_adds_the_new_one() {
+    let mut cluster = edited(RemovalAction::Remove);
+    after(&mut cluster, 30);
+    assert_eq!((cluster.state(0), cluster.reason(0)), (Some(UserState::Retained), Some(Reason::ExchangePending)));
+    assert_eq!((teams_of(&cluster, 0), cluster.other_calls.len()), (Some(teams_id(0)), 0));
+    cluster.now += minutes(31);
+    let mut freed_when_put = None;
+    for _ in 0..20 {
+        cluster.read();
+        let before = cluster.puts.len();
+        let free = cluster.world.assignments.iter().all(|it| it.number != number(0));
+        let plan = cluster.pass();
+        if cluster.puts.len() > before {
+            freed_when_put = Some((free, cluster.other_calls.clone()));
+        }
+        cluster.between(&plan);
+    }
+    let calls = vec![(RunOperation::Disable, key(0)), (RunOperation::Delete, key(0))];
+    assert_eq!(freed_when_put, Some((true, calls)));
+    assert_eq!((teams_of(&cluster, 0), cluster.state(0)), (Some(teams_id(9)), Some(UserState::Connected)));
+    let spec = &cluster.user(0).spec;
+    assert_eq!((spec.managed, spec.matched_by, &spec.leaving), (Managed::Added, Some(MatchedBy::Manual), &None));
+    assert_eq!((&spec.unmatched_since, spec.matched_row.as_ref().unwrap().teams.as_str()), (&None, OTHER.1));
+    assert_eq!(cluster.world.pair(0).number, Some(number(0)));
+    assert_eq!(disconnects(&cluster).len(), 1);
+}
+
+/// R5: the last look is for the one whom the row names now.
+#[test]
+fn the_last_look_is_for_the_new_person() {
+    let mut cluster = edited(RemovalAction::Remove);
+    after(&mut cluster, 1);
+    cluster.now += minutes(61);
+    cluster.found_by_id.insert(key(0));
+    cluster.read_twice();
+    let mut looks = Vec::new();
+    for _ in 0..6 {
+        let plan = cluster.pass();
+        looks.extend(plan.steps().into_iter().map(|step| step.look));
+        cluster.between(&plan);
+    }
+    assert_eq!(looks, [Some(Absence::Person(teams_id(9)))]);
+    assert!(cluster.world.pair(0).enabled, "vetoed");
+}
+
+/// R12: under Retain it is only reported; the row that is put right again ends it.
+#[test]
+fn under_retain_an_edited_row_is_only_reported() {
+    let mut cluster = edited(RemovalAction::Retain);
+    after(&mut cluster, 6_000);
+    assert_eq!((cluster.reason(0), teams_of(&cluster, 0)), (Some(Reason::ExchangePending), Some(teams_id(0))));
+    assert!(cluster.other_calls.is_empty() && cluster.puts.is_empty());
+    rows(&mut cluster, &[ROW]);
+    cluster.settle();
+    assert_eq!((cluster.state(0), &cluster.user(0).spec.unmatched_since), (Some(UserState::Connected), &None));
+}
+
+/// Where leavers are only disabled the old pair is deleted all the same: or the new one could never come.
+#[test]
+fn under_disable_the_old_pair_is_deleted() {
+    let mut cluster = edited(RemovalAction::Disable);
+    after(&mut cluster, 61);
+    assert_eq!((teams_of(&cluster, 0), cluster.state(0)), (Some(teams_id(9)), Some(UserState::Connected)));
+}
+
+/// R15
+#[test]
+fn a_protected_user_keeps_the_old_pair() {
+    let mut cluster = edited(RemovalAction::Remove);
+    cluster.spec.protected_users = vec!["p0@contoso.example".to_owned()];
+    after(&mut cluster, 6_000);
+    assert_eq!((cluster.reason(0), teams_of(&cluster, 0)), (Some(Reason::Protected), Some(teams_id(0))));
+    assert!(cluster.other_calls.is_empty());
+}
+
+/// R1, R2, R6: the guard counts it and an approval executes it; a denial keeps the old pair.
+#[test]
+fn the_guard_and_a_decision_hold_an_exchange() {
+    for decision in [Decision::Approve, Decision::Deny] {
+        let mut cluster = edited(RemovalAction::Remove);
+        cluster.spec.removal.guard.max_count = 0;
+        cluster.spec.removal.guard.always_allow = 0;
+        after(&mut cluster, 61);
+        assert_eq!((cluster.reason(0), cluster.other_calls.len()), (Some(Reason::ApprovalPending), 0));
+        decide(&mut cluster, decision);
+        cluster.settle_while_waiting();
+        let teams = if decision == Decision::Approve { teams_id(9) } else { teams_id(0) };
+        assert_eq!(teams_of(&cluster, 0), Some(teams), "{decision:?}");
+    }
+}
+
+/// R6, R16: a row that is put right again supersedes the run under decision; half of it is undone.
+#[test]
+fn a_row_put_right_again_undoes_the_half() {
+    let mut cluster = edited(RemovalAction::Remove);
+    cluster.spec.approval = Approval::Automatic;
+    after(&mut cluster, 1);
+    cluster.now += minutes(61);
+    cluster.read_twice();
+    while cluster.other_calls.is_empty() {
+        let plan = cluster.pass();
+        cluster.between(&plan);
+    }
+    assert!(!cluster.world.pair(0).enabled);
+    rows(&mut cluster, &[ROW]);
+    cluster.settle();
+    assert_eq!(cluster.other_calls, [(RunOperation::Disable, key(0)), (RunOperation::Enable, key(0))]);
+    assert_eq!((teams_of(&cluster, 0), cluster.state(0)), (Some(teams_id(0)), Some(UserState::Connected)));
+    assert_eq!(disconnects(&cluster)[0].status.state, Some(RunState::Superseded));
+}
+
+/// Two rows that were mixed up are put right at once: both pairs go, then both come.
+#[test]
+fn two_rows_that_change_places_are_exchanged_together() {
+    let mut cluster = removing(4, RemovalAction::Remove);
+    rows(&mut cluster, &[("1000", "p0@contoso.example"), ("1001", "p1@contoso.example")]);
+    cluster.settle();
+    rows(&mut cluster, &[("1000", "p1@contoso.example"), ("1001", "p0@contoso.example")]);
+    after(&mut cluster, 61);
+    assert_eq!([0, 1].map(|index| teams_of(&cluster, index)), [Some(teams_id(1)), Some(teams_id(0))]);
+    assert!((0..4).all(|index| cluster.state(index) == Some(UserState::Connected)));
+    assert_eq!(cluster.other_calls.len(), 4);
+}
+
+/// Nobody loses service for a Microsoft user who could not be connected, or who is connected with somebody else.
+#[test]
+fn an_exchange_waits_for_its_target() {
+    let blocked: [(Change, Reason); 3] = [
+        (|cluster| cluster.world.teams.last_mut().unwrap().has_phone_system = false, Reason::NoPhoneSystemLicense),
+        (|cluster| rows(cluster, &[("1000", "p1@contoso.example")]), Reason::TeamsUserTaken),
+        (
+            |cluster| {
+                rows(cluster, &[("1000", "p1@contoso.example"), ("1001", "p2@contoso.example")]);
+            },
+            Reason::TeamsUserTaken,
+        ),
+    ];
+    for (change, reason) in blocked {
+        let mut cluster = edited(RemovalAction::Remove);
+        change(&mut cluster);
+        cluster.read_twice();
+        after(&mut cluster, 6_000);
+        assert_eq!((cluster.state(0), cluster.reason(0)), (Some(UserState::Connected), Some(reason)));
+        assert_eq!((teams_of(&cluster, 0), cluster.other_calls.len()), (Some(teams_id(0)), 0));
+    }
+}
+
+/// R5: one reading is not enough to say whom a row names.
+#[test]
+fn one_reading_exchanges_nobody() {
+    let mut cluster = edited(RemovalAction::Remove);
+    cluster.previous = None;
+    let before = cluster.users.clone();
+    let plan = cluster.pass();
+    assert_eq!(cluster.users, before);
+    assert_eq!((&plan.disconnect, plan.steps().len()), (&RunPlan::None, 0));
+}
+
+/// R10: with every status lost in the middle it ends the same, wherever the process ends.
+#[test]
+fn a_crash_in_the_middle_ends_the_same() {
+    for budget in 0..24 {
+        let mut cluster = edited(RemovalAction::Remove);
+        after(&mut cluster, 1);
+        cluster.now += minutes(61);
+        cluster.read_twice();
+        cluster.budget = Some(budget);
+        let _crash = cluster.try_settle();
+        cluster.restart();
+        cluster.read();
+        cluster.settle();
+        assert_eq!(
+            (teams_of(&cluster, 0), cluster.state(0)),
+            (Some(teams_id(9)), Some(UserState::Connected)),
+            "{budget}"
+        );
+        let deleted = cluster.other_calls.iter().filter(|(op, _)| *op == RunOperation::Delete).count();
+        assert!((1..=2).contains(&deleted), "{budget}");
+    }
+}

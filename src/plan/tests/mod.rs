@@ -10,6 +10,7 @@ mod funnel;
 mod guarding;
 mod incomplete;
 mod leaving;
+mod long_runs;
 mod matching;
 mod model;
 mod ownership;

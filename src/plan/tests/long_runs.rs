@@ -111,10 +111,10 @@ fn crashes(start: &Cluster, every: usize) -> usize {
     tried.get()
 }
 
-/// Every write with few users; with 500 every 61st, or as `CRASH_EVERY` says when the tests are built: 1 takes minutes.
+/// Every write with few users; with 500 every 97th, or as `CRASH_EVERY` says when the tests are built: 1 takes minutes.
 fn matrix(start: fn(usize) -> Cluster) {
     assert!(crashes(&start(FEW), 1) > 5 * FEW);
-    let every = option_env!("CRASH_EVERY").map_or(61, |every| every.parse().unwrap());
+    let every = option_env!("CRASH_EVERY").map_or(97, |every| every.parse().unwrap());
     assert!(crashes(&start(MANY), every) > 5 * MANY / every);
 }
 

@@ -7,6 +7,7 @@ mod counting;
 mod crash;
 mod disconnecting;
 mod funnel;
+mod garbage;
 mod guarding;
 mod incomplete;
 mod leaving;

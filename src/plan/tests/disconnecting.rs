@@ -469,6 +469,57 @@ fn a_freed_number_is_not_given_away_before_the_push() {
     assert_eq!((cluster.state(0), cluster.state(7)), (Some(UserState::Removed), Some(UserState::Connected)));
 }
 
+/// R20: nobody gets it though Microsoft no longer shows it with anybody, as long as the change waits for a push.
+#[test]
+fn a_freed_number_waits_for_its_push_though_nobody_has_it() {
+    let mut cluster = removing(3, RemovalAction::Remove);
+    leaves(&mut cluster, 0);
+    cluster.world.add_person(7);
+    cluster.world.numbers.retain(|it| it.number != Some(number(7)));
+    cluster.world.numbers[0].extension_id = Some("ext-7".to_owned());
+    cluster.world.assignments.retain(|it| it.number != number(0));
+    cluster.world.voice[0].number = None;
+    for _ in 0..12 {
+        cluster.wait(10);
+        cluster.read();
+        let plan = cluster.pass();
+        if plan.needs_import_after.is_some() {
+            cluster.world.import(cluster.now);
+        }
+    }
+    assert!(!has_pair(&cluster, 0) && !cluster.puts.contains(&key(7)), "{:?}", cluster.puts);
+    cluster.settle();
+    assert_eq!(cluster.state(7), Some(UserState::Connected));
+}
+
+/// R8, R10: a mark that is not stored, whatever the connector says, makes no candidate.
+#[test]
+fn a_mark_that_is_not_stored_makes_no_candidate() {
+    let mut cluster = removing(3, RemovalAction::Remove);
+    leaves(&mut cluster, 0);
+    assert!(matches!(cluster.plan().disconnect, RunPlan::Create(_)));
+    cluster.users.get_mut(&key(0)).unwrap().spec.managed = Managed::None;
+    assert_eq!(cluster.plan().disconnect, RunPlan::None);
+}
+
+/// R10, R13: `leaving` stands in the stored spec before the first call for a user is planned.
+#[test]
+fn nothing_is_asked_for_before_leaving_is_stored() {
+    let mut cluster = removing(5, RemovalAction::Remove);
+    (1..4).for_each(|index| cluster.world.remove_person(index));
+    leaves(&mut cluster, 0);
+    for _ in 0..20 {
+        let stored = cluster.users.clone();
+        let plan = cluster.pass();
+        for step in plan.steps() {
+            let run = disconnects(&cluster)[0].name.clone();
+            assert_eq!(stored[&step.user].spec.leaving, Some(run), "{plan}");
+        }
+        cluster.between(&plan);
+    }
+    assert_eq!(cluster.other_calls.len(), 8);
+}
+
 /// R17, and `rollout.batchSize`: a refused user blocks nobody; so many at a time.
 #[test]
 fn a_batch_at_a_time_and_a_refused_user_blocks_nobody() {

@@ -1,5 +1,7 @@
 //! A run is stopped while a batch of it is on its way.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use teams_connector_operator::devenv::proxy::Call;
 
@@ -16,17 +18,28 @@ fn batches(stage: &Stage) -> Vec<Call> {
     calls.into_iter().filter(|call| call.route == BATCH).collect()
 }
 
-/// Until a batch is on its way; how many there were until then.
+/// Until a batch is on its way; how many there were until then. Time does not move on before a call is answered, so that it is
+/// looked for meanwhile.
 async fn in_flight(stage: &Stage) -> usize {
-    for _ in 0..400 {
-        let sent = batches(stage);
-        if sent.last().is_some_and(|call| call.status.is_none()) {
-            return sent.len();
+    let seen = async {
+        loop {
+            let sent = batches(stage);
+            if sent.last().is_some_and(|call| call.status.is_none()) {
+                return sent.len();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        stage.sign_in().await;
-        stage.advance("5s").await;
+    };
+    let time = async {
+        for _ in 0..400 {
+            stage.sign_in().await;
+            stage.advance("5s").await;
+        }
+    };
+    tokio::select! {
+        sent = seen => sent,
+        () = time => panic!("no batch is sent"),
     }
-    panic!("no batch is sent");
 }
 
 /// The newest run of a type.

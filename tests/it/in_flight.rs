@@ -31,7 +31,7 @@ async fn in_flight(stage: &Stage) -> usize {
         }
     };
     let time = async {
-        for _ in 0..400 {
+        for _ in 0..800 {
             stage.sign_in().await;
             stage.advance("5s").await;
         }
@@ -93,7 +93,7 @@ async fn suspend_and_an_edit_stop_a_run_after_the_batch_in_flight() {
     let slow = json!([{"match": {"api": "connector", "method": "POST", "route": "/accounts/{accountKey}/pbxs/{organizationId}/users:batch"}, "then": {"delay": {"ms": SLOW}}}]);
     stage.control().add_faults(&slow).await.unwrap();
     let guard = json!({"maxPercent": 100, "maxCount": 1000, "alwaysAllow": 1000});
-    let removal = json!({"action": "Remove", "gracePeriod": "30m", "guard": guard});
+    let removal = json!({"action": "Remove", "gracePeriod": "10m", "guard": guard});
     let spec = json!({"spec": {"rollout": {"batchSize": BATCH_SIZE}, "removal": removal}});
     stage.environment.apply(&stage.samples("10m")).await.unwrap();
     stage.patch("usp", POLICY, &spec).await;

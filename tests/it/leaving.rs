@@ -233,8 +233,8 @@ async fn one_leaver_every_few_hours_trips_the_window_of_ten_days() {
         stage.environment.operator().kill().await.unwrap();
         stage.environment.operator().start_ready().await.unwrap();
     }
-    stage.rest().await;
-    assert_eq!(condition(&stage.get("usp", POLICY).await, "GuardTripped"), Some("True"));
+    let tripped = async || condition(&stage.get("usp", POLICY).await, "GuardTripped") == Some("True");
+    stage.advance_until("the guard trips", "10m", 6, tripped).await;
     let (enabled, _) = pairs(&stage).await;
     assert_eq!((left.len(), enabled.len()), (4, 9), "three went, the fourth waits");
     assert!(enabled.intersection(&left).count() == 1);

@@ -1,6 +1,5 @@
 //! A tiny pure executor: it carries plans out, can be stopped before any write, and then remembers only what was stored.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
@@ -23,9 +22,12 @@ use crate::plan::user_sync::user_sync;
 #[derive(Debug)]
 pub(super) struct Crash;
 
+/// Looks at everything.
+type Look = dyn Fn(&Cluster);
+
 /// Is shown everything as it is just before each write.
 #[derive(Clone)]
-pub(super) struct Witness(pub Rc<RefCell<dyn FnMut(&Cluster)>>);
+pub(super) struct Witness(pub Rc<Look>);
 
 impl fmt::Debug for Witness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -170,7 +172,7 @@ impl Cluster {
 
     fn write(&mut self) -> Result<(), Crash> {
         if let Some(Witness(look)) = &self.witness {
-            look.borrow_mut()(self);
+            look(self);
         }
         match &mut self.budget {
             Some(0) => return Err(Crash),

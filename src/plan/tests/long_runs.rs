@@ -1,6 +1,6 @@
 //! Runs of 500: a crash at every write (T1, T5), one and many failures (R17).
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
@@ -105,7 +105,7 @@ fn crashes(start: &Cluster, every: usize) -> usize {
             trials.set(trials.get() + 1);
         }
     };
-    let mut play = Cluster { witness: Some(Witness(Rc::new(RefCell::new(look)))), ..start.clone() };
+    let mut play = Cluster { witness: Some(Witness(Rc::new(look))), ..start.clone() };
     play.settle();
     assert_eq!(picture(&play), picture(&end));
     tried.get()

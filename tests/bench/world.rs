@@ -62,6 +62,7 @@ impl World {
             status: &self.status,
             suspended: false,
             requested_at: None,
+            adopted: None,
             reference: None,
             gate: None,
             external_id: EXTERNAL_ID,

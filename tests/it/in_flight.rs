@@ -54,7 +54,11 @@ async fn suspended(stage: &Stage, kind: &str) {
     let sent = in_flight(stage).await;
     let run = newest(stage, kind).await["metadata"]["name"].clone();
     stage.patch("usp", POLICY, &json!({"spec": {"suspend": true}})).await;
-    stage.observed("usp", POLICY).await;
+    let seen = async || {
+        let policy = stage.get("usp", POLICY).await;
+        policy["status"]["observedGeneration"] == policy["metadata"]["generation"]
+    };
+    stage.advance_until("the suspension is seen", "5s", 120, seen).await;
     stage.advance("30m").await;
     assert_eq!(batches(stage).len(), sent, "{kind}: sent while suspended");
     stage.patch("usp", POLICY, &json!({"spec": {"suspend": false}})).await;

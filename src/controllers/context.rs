@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
+use kube::core::ObjectMeta;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt};
@@ -105,6 +106,15 @@ impl Context {
         self.stores.iter().find_map(|stores| stores.accounts.get(&reference))
     }
 
+    /// Whether policy and account still are what a plan was made from: not suspended, edited, deleted or made anew since (R22).
+    pub fn is_as_planned(&self, policy: &UserSyncPolicy, account: &TeamsConnectorAccount) -> bool {
+        let namespace = policy.namespace().unwrap_or_default();
+        let reference = ObjectRef::from_obj(policy);
+        let now = self.stores.iter().find_map(|stores| stores.policies.get(&reference));
+        let same_policy = now.is_some_and(|now| is_same(now.as_ref(), policy));
+        same_policy && self.account(&namespace, &account.name_any()).is_some_and(|now| is_same(now.as_ref(), account))
+    }
+
     /// The policies that name the account, oldest first, by name where the age is the same.
     pub fn policies_of(&self, account: &TeamsConnectorAccount) -> Vec<Arc<UserSyncPolicy>> {
         let (namespace, name) = (account.namespace(), account.name_any());
@@ -156,6 +166,12 @@ impl Context {
             self.policies.wake(ObjectRef::from_obj(policy.as_ref()));
         }
     }
+}
+
+/// Whether nothing that a person decides about an object is newer than what was seen of it.
+fn is_same(now: &impl ResourceExt, seen: &impl ResourceExt) -> bool {
+    let decided = |it: &ObjectMeta| (it.uid.clone(), it.generation, it.deletion_timestamp.is_some());
+    decided(now.meta()) == decided(seen.meta()) && is_paused(now) == is_paused(seen)
 }
 
 /// Whether the annotation `paused` stops the object.

@@ -97,7 +97,7 @@ impl Tally {
     #[must_use]
     pub fn is_over_limit(self, max_failure_percent: u32) -> bool {
         let (failed, attempted) = (u64::from(self.failed), u64::from(self.failed) + u64::from(self.applied));
-        attempted >= MIN_ATTEMPTS && failed * 100 > attempted * u64::from(max_failure_percent)
+        attempted >= MIN_ATTEMPTS && failed * 100 > attempted.saturating_mul(max_failure_percent.into())
     }
 
     /// How the run ends, if it is at its end.

@@ -220,3 +220,27 @@ async fn no_lie_of_a_listing_takes_service_away() {
     stage.rest().await;
     assert_eq!(in_state(&stage, "Connected").await, before.0);
 }
+
+/// R1: with a window of ten days one leaver every nine hours, and a restart after each, trip like all on one day.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_leaver_every_few_hours_trips_the_window_of_ten_days() {
+    let guard = json!({"window": "240h", "alwaysAllow": 3, "maxCount": 3});
+    let stage = open("ten-days", 12, 12, json!({"action": "Remove", "gracePeriod": "1h", "guard": guard}), false).await;
+    stage.read_every("1h").await;
+    let mut left = BTreeSet::new();
+    for seed in 0..4 {
+        left.extend(happens(&stage, json!({"drawn": 1, "seed": seed}), json!("deleteGotoUser")).await);
+        // In great steps: whoever sleeps through a moment comes a little later.
+        for _ in 0..18 {
+            stage.control().advance("30m").await.unwrap();
+            stage.sign_in().await;
+        }
+        stage.environment.operator().kill().await.unwrap();
+        stage.environment.operator().start_ready().await.unwrap();
+    }
+    let tripped = async || condition(&stage.get("usp", POLICY).await, "GuardTripped") == Some("True");
+    stage.advance_until("the guard trips", "10m", 6, tripped).await;
+    let (enabled, _) = pairs(&stage).await;
+    assert_eq!((left.len(), enabled.len()), (4, 9), "three went, the fourth waits");
+    assert!(enabled.intersection(&left).count() == 1);
+}

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 mod admission;
+mod approvals;
 mod budget;
 mod chart;
 mod connect;
@@ -15,9 +16,11 @@ mod edits;
 mod environment;
 mod faults;
 mod harness;
+mod in_flight;
 mod layering;
 mod leaving;
 mod matching;
 mod objects;
 mod proxy;
+mod safety;
 mod stage;

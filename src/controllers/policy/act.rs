@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::look::{Found, Look};
-use crate::api::{Reason, RunOperation, TeamsConnectorAccount};
+use crate::api::{Reason, RunOperation, TeamsConnectorAccount, UserSyncPolicy};
 use crate::clients::connector::BATCH_LIMIT;
 use crate::clients::connector::wire::{BatchMethod, BatchOperation, BatchResult, PutUser};
 use crate::clients::error::{ApiError, word};
@@ -19,14 +19,14 @@ use crate::plan::user_plan::{Step, UserPlan};
 const ACTING: Duration = Duration::from_mins(1);
 
 /// Sends the steps in batches of 25. After one that was not answered nothing more is sent in this pass: the next reading tells
-/// what became of it.
+/// what became of it. Nor is anything once the policy or its account was suspended, edited or deleted (R22).
 ///
 /// # Errors
 /// When the API server could not be asked for a Secret; nothing was sent then.
 pub(super) async fn act(
     plan: &UserPlan,
     pbx: OrganizationId,
-    account: &TeamsConnectorAccount,
+    (policy, account): (&UserSyncPolicy, &TeamsConnectorAccount),
     ctx: &Context,
 ) -> Result<ActOutcome, PassError> {
     let mut outcome = ActOutcome::default();
@@ -44,7 +44,7 @@ pub(super) async fn act(
     let executor = Executor { plan, pbx, session: &session };
     for batch in plan.steps().chunks(plan.batch_size.clamp(1, BATCH_LIMIT)) {
         let stopped = outcome.refusal.is_some() || acted::must_stop(plan, &outcome.results);
-        if stopped || began.elapsed() > ACTING {
+        if stopped || began.elapsed() > ACTING || !ctx.is_as_planned(policy, account) {
             break;
         }
         executor.carry_out(batch, &mut outcome).await;

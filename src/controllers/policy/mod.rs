@@ -125,7 +125,7 @@ async fn act(plan: &UserPlan, observed: &Observed, ctx: &Context) -> Result<ActO
     // Whatever is sent, even without an answer, is newer than any reading that began before the end of it.
     let uid = observed.policy.uid().unwrap_or_default();
     let _written = ctx.last_writes.noted(&uid, &ctx.clock);
-    act::act(plan, pbx, account, ctx).await
+    act::act(plan, pbx, (&observed.policy, account), ctx).await
 }
 
 /// Orders the next reading. What was written is read back at once; what somebody asked for is read anew.

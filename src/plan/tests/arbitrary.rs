@@ -19,6 +19,13 @@ use crate::plan::runs::policy_hash;
 /// How many people a world has.
 pub(super) const PEOPLE: usize = 6;
 
+/// So many cases of a property, or as many as `PROPTEST_CASES` says.
+pub(super) fn cases(count: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
+    let is_told = config.cases != 256;
+    ProptestConfig { cases: if is_told { config.cases } else { count }, ..config }
+}
+
 /// One way in which a person differs from one who can be connected.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Quirk {

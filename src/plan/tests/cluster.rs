@@ -1,6 +1,8 @@
 //! A tiny pure executor: it carries plans out, can be stopped before any write, and then remembers only what was stored.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::rc::Rc;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
@@ -19,6 +21,19 @@ use crate::plan::user_sync::user_sync;
 /// The process ended before a write.
 #[derive(Debug)]
 pub(super) struct Crash;
+
+/// Looks at everything.
+type Look = dyn Fn(&Cluster);
+
+/// Is shown everything as it is just before each write.
+#[derive(Clone)]
+pub(super) struct Witness(pub Rc<Look>);
+
+impl fmt::Debug for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Witness")
+    }
+}
 
 /// What is stored, what the process knows, and the world.
 #[derive(Clone, Debug)]
@@ -51,6 +66,7 @@ pub(super) struct Cluster {
     /// Writes until the process ends.
     pub budget: Option<u32>,
     pub writes: u32,
+    pub witness: Option<Witness>,
 }
 
 impl Cluster {
@@ -94,6 +110,7 @@ impl Cluster {
             found_by_id: BTreeSet::new(),
             budget: None,
             writes: 0,
+            witness: None,
         }
     }
 
@@ -159,6 +176,9 @@ impl Cluster {
     }
 
     fn write(&mut self) -> Result<(), Crash> {
+        if let Some(Witness(look)) = &self.witness {
+            look(self);
+        }
         match &mut self.budget {
             Some(0) => return Err(Crash),
             Some(left) => *left -= 1,
@@ -323,6 +343,23 @@ impl Cluster {
                 return;
             }
             self.between(&plan);
+        }
+        panic!("does not come to rest:\n{}", self.plan());
+    }
+
+    /// The same with a process that ends after every so many writes; each has read twice before its next.
+    pub(super) fn settle_while_crashing(&mut self, writes: u32) {
+        for _ in 0..400 {
+            self.budget = Some(writes);
+            if self.try_settle().is_ok() {
+                self.budget = None;
+                return;
+            }
+            self.restart();
+            self.read();
+            if self.world.changes_since.is_some() {
+                self.world.push(self.now);
+            }
         }
         panic!("does not come to rest:\n{}", self.plan());
     }

@@ -10,9 +10,8 @@ use crate::api::{
 };
 use crate::plan::observed::KnownRun;
 use crate::plan::runs::policy_hash;
-use crate::plan::snapshot::SourceFailure;
+use crate::plan::snapshot::{Snapshot, SourceFailure};
 use crate::plan::user_plan::RunPlan;
-use crate::plan::user_sync::user_sync;
 
 /// So many people connected by a policy that removes who left after an hour, with a guard that lets all but the last go.
 pub(super) fn removing(people: usize, action: RemovalAction) -> Cluster {
@@ -278,19 +277,53 @@ fn a_last_look_by_id_vetoes() {
     assert_eq!(disconnects(&cluster)[0].status.failures[0].reason, "StillPresent");
 }
 
-/// R4: each cause alone, with approval given.
+/// One source of a reading.
+type Damage = fn(&mut Snapshot);
+
+fn broken() -> SourceFailure {
+    SourceFailure { reason: Reason::RateLimited, cause: "busy".to_owned(), retry_at: None }
+}
+
+const DAMAGES: [(&str, Damage); 11] = [
+    ("people", |it| it.goto_users.failure = Some(broken())),
+    ("lines", |it| it.lines.failure = Some(broken())),
+    ("extensions", |it| it.extensions.failure = Some(broken())),
+    ("numbers", |it| it.numbers.failure = Some(broken())),
+    ("Microsoft users", |it| it.teams_users.failure = Some(broken())),
+    ("assignments", |it| it.number_assignments.failure = Some(broken())),
+    ("voice", |it| it.voice.failure = Some(broken())),
+    ("entitlement", |it| it.pbxs.values_mut().for_each(|pbx| pbx.entitlement.failure = Some(broken()))),
+    ("candidates", |it| it.pbxs.values_mut().for_each(|pbx| pbx.candidates.failure = Some(broken()))),
+    ("pairs", |it| it.pbxs.values_mut().for_each(|pbx| pbx.users.failure = Some(broken()))),
+    ("the PBX", |it| it.pbxs.clear()),
+];
+
+/// R4: each cause alone, without a decision to wait for and with approval given: no removal, and none is planned.
 #[test]
 fn from_an_incomplete_reading_nothing_is_taken() {
-    let mut cluster = removing(4, RemovalAction::Remove);
-    cluster.spec.approval = Approval::Disconnects;
-    cluster.settle();
-    leaves(&mut cluster, 0);
-    cluster.pass();
-    decide(&mut cluster, Decision::Approve);
-    let failure = SourceFailure { reason: Reason::RateLimited, cause: "busy".to_owned(), retry_at: None };
-    cluster.snapshot.as_mut().unwrap().goto_users.failure = Some(failure);
-    let plan = user_sync(&cluster.observed(), cluster.now);
-    assert!(plan.is_empty() && plan.steps().is_empty());
+    for approved in [false, true] {
+        let mut ready = removing(4, RemovalAction::Remove);
+        ready.spec.approval = if approved { Approval::Disconnects } else { Approval::Automatic };
+        ready.settle();
+        leaves(&mut ready, 0);
+        ready.pass();
+        if approved {
+            decide(&mut ready, Decision::Approve);
+        }
+        ready.read();
+        for (source, damage) in DAMAGES {
+            let mut cluster = ready.clone();
+            for _ in 0..4 {
+                damage(cluster.snapshot.as_mut().unwrap());
+                let plan = cluster.pass();
+                assert!(plan.is_empty() && plan.steps().is_empty(), "{source}: {plan}");
+                cluster.read();
+            }
+            assert!(cluster.other_calls.is_empty(), "{source}");
+            cluster.settle();
+            assert!(!has_pair(&cluster, 0), "{source}: it goes on");
+        }
+    }
 }
 
 /// R3, R6: nothing of a run that waits is carried out; connects go on; the approval covers exactly it.
@@ -434,6 +467,57 @@ fn a_freed_number_is_not_given_away_before_the_push() {
     assert_eq!((cluster.state(0), cluster.reason(7)), (Some(UserState::Removing), Some(Reason::NumberInUse)));
     cluster.settle();
     assert_eq!((cluster.state(0), cluster.state(7)), (Some(UserState::Removed), Some(UserState::Connected)));
+}
+
+/// R20: nobody gets it though Microsoft no longer shows it with anybody, as long as the change waits for a push.
+#[test]
+fn a_freed_number_waits_for_its_push_though_nobody_has_it() {
+    let mut cluster = removing(3, RemovalAction::Remove);
+    leaves(&mut cluster, 0);
+    cluster.world.add_person(7);
+    cluster.world.numbers.retain(|it| it.number != Some(number(7)));
+    cluster.world.numbers[0].extension_id = Some("ext-7".to_owned());
+    cluster.world.assignments.retain(|it| it.number != number(0));
+    cluster.world.voice[0].number = None;
+    for _ in 0..12 {
+        cluster.wait(10);
+        cluster.read();
+        let plan = cluster.pass();
+        if plan.needs_import_after.is_some() {
+            cluster.world.import(cluster.now);
+        }
+    }
+    assert!(!has_pair(&cluster, 0) && !cluster.puts.contains(&key(7)), "{:?}", cluster.puts);
+    cluster.settle();
+    assert_eq!(cluster.state(7), Some(UserState::Connected));
+}
+
+/// R8, R10: a mark that is not stored, whatever the connector says, makes no candidate.
+#[test]
+fn a_mark_that_is_not_stored_makes_no_candidate() {
+    let mut cluster = removing(3, RemovalAction::Remove);
+    leaves(&mut cluster, 0);
+    assert!(matches!(cluster.plan().disconnect, RunPlan::Create(_)));
+    cluster.users.get_mut(&key(0)).unwrap().spec.managed = Managed::None;
+    assert_eq!(cluster.plan().disconnect, RunPlan::None);
+}
+
+/// R10, R13: `leaving` stands in the stored spec before the first call for a user is planned.
+#[test]
+fn nothing_is_asked_for_before_leaving_is_stored() {
+    let mut cluster = removing(5, RemovalAction::Remove);
+    (1..4).for_each(|index| cluster.world.remove_person(index));
+    leaves(&mut cluster, 0);
+    for _ in 0..20 {
+        let stored = cluster.users.clone();
+        let plan = cluster.pass();
+        for step in plan.steps() {
+            let run = disconnects(&cluster)[0].name.clone();
+            assert_eq!(stored[&step.user].spec.leaving, Some(run), "{plan}");
+        }
+        cluster.between(&plan);
+    }
+    assert_eq!(cluster.other_calls.len(), 8);
 }
 
 /// R17, and `rollout.batchSize`: a refused user blocks nobody; so many at a time.

@@ -2,12 +2,13 @@
 
 use super::cluster::{Cluster, is};
 use super::disconnecting::{decide, disconnects, leaves, removing};
-use super::world::{at, key, minutes};
+use super::world::{OURS, World, at, key, minutes};
 use crate::api::conditions::{ACTION_REQUIRED, READY};
 use crate::api::{Decision, Guard, Reason, RemovalAction, RunState};
 use crate::plan::guard::allowed;
 use crate::plan::observed::{Next, ReadingKind};
 use crate::plan::readiness::GUARD_TRIPPED;
+use crate::plan::user_plan::RunPlan;
 
 fn guarded(people: usize) -> Cluster {
     let mut cluster = removing(people, RemovalAction::Remove);
@@ -92,6 +93,91 @@ fn one_by_one_trips_like_all_at_once() {
         cluster.read();
     }
     assert_eq!(left(&cluster), 27);
+}
+
+/// R1: ten runs of one, the process ended and every status lost after each, trip like one run of ten.
+#[test]
+fn ten_runs_of_one_trip_like_one_of_ten_though_every_status_is_lost() {
+    let mut cluster = guarded(30);
+    for index in 0..10 {
+        leaves(&mut cluster, index);
+        cluster.settle_while_waiting();
+        cluster.users.values_mut().for_each(|user| user.status = crate::api::TeamsConnectorUserStatus::default());
+        cluster.runs.values_mut().for_each(|run| run.status = crate::api::UserSyncRunStatus::default());
+        cluster.status = crate::api::UserSyncPolicyStatus::default();
+        cluster.restart();
+        cluster.read();
+        cluster.settle_while_waiting();
+    }
+    assert!((27..30).contains(&left(&cluster)), "{}", left(&cluster));
+    assert_eq!(cluster.condition(GUARD_TRIPPED), is("True", Reason::RemovalGuardTripped));
+}
+
+/// R1: with a window of ten days one leaver every few hours trips like one day of many.
+#[test]
+fn a_window_of_ten_days_sums_up_one_leaver_every_few_hours() {
+    for (window, gone) in [("240h", 10), ("24h", 30)] {
+        let mut cluster = guarded(100);
+        cluster.spec.removal.guard.window = window.parse().unwrap();
+        cluster.generation += 1;
+        cluster.settle();
+        for index in 0..30 {
+            leaves(&mut cluster, index);
+            cluster.now += minutes(6 * 60);
+            cluster.restart();
+            cluster.read();
+            cluster.settle_while_waiting();
+        }
+        assert_eq!(100 - left(&cluster), gone, "{window}");
+        let tripped = (window == "240h").then(|| is("True", Reason::RemovalGuardTripped)).flatten();
+        assert_eq!(cluster.condition(GUARD_TRIPPED), tripped, "{window}");
+    }
+}
+
+/// R2, R3: as many as the guard allows go, one more and nobody does: of 3, of 40, of 500.
+#[test]
+fn the_limit_holds_for_small_and_large_policies() {
+    for (people, allowed) in [(3, 2), (40, 4), (500, 50)] {
+        for more in [0, 1] {
+            let mut cluster = guarded(people);
+            (1..allowed + more).for_each(|index| cluster.world.remove_person(index));
+            leaves(&mut cluster, 0);
+            cluster.settle_while_waiting();
+            let gone = if more == 0 { allowed } else { 0 };
+            assert_eq!(people - left(&cluster), gone, "{people}");
+        }
+    }
+}
+
+/// R2: of 50,000 no more than 50 go without a decision.
+#[test]
+fn the_limit_of_a_very_large_policy_is_a_count() {
+    let mut world = World::of(0);
+    world.entitlement.licenses_total = 60_000;
+    (0..50_000).for_each(|index| {
+        world.add_person(index);
+        world.add_pair(index, index, Some(OURS), at(0));
+        world.voice[index].enterprise_voice = true;
+    });
+    let mut cluster = Cluster::new(world);
+    cluster.spec.removal.action = RemovalAction::Remove;
+    cluster.read();
+    cluster.pass();
+    let everybody = cluster.world.clone();
+    for (leavers, state) in [(51, RunState::AwaitingApproval), (50, RunState::Running)] {
+        let here: std::collections::BTreeSet<_> = (leavers..50_000).map(key).collect();
+        cluster.world.people = everybody.people.iter().filter(|it| here.contains(&it.key)).cloned().collect();
+        cluster.world.lines = everybody.lines.iter().filter(|it| here.contains(&it.key)).cloned().collect();
+        cluster.read();
+        if leavers == 51 {
+            cluster.read();
+            cluster.pass();
+            cluster.now += minutes(25 * 60);
+            cluster.read_twice();
+        }
+        let RunPlan::Create(run) = cluster.plan().disconnect else { panic!("no run") };
+        assert_eq!((run.spec.actions.len(), run.status.state), (leavers, Some(state)));
+    }
 }
 
 /// R1: after the window the count starts anew; what was approved is not in it.

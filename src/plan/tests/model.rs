@@ -6,6 +6,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::arbitrary::cases;
 use super::cluster::Cluster;
 use super::world::{OURS, World, key, teams_id};
 use crate::api::{
@@ -170,7 +171,7 @@ fn happens(cluster: &mut Cluster, event: Event, everybody: &World) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(cases(300))]
 
     /// Whatever happens in whatever order: every rule holds at every call, and the counters add up.
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::arbitrary::{PEOPLE, Quirk, apply, manual, quirk, stored, world};
+use super::arbitrary::{PEOPLE, Quirk, apply, cases, manual, quirk, stored, world};
 use super::cluster::Cluster;
 use super::world::{OURS, World, pbx};
 use crate::api::{Managed, Reason, RemovalAction, RunOperation, UserStage, UserState};
@@ -53,7 +53,7 @@ fn adopt_runs(cluster: &mut Cluster) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(cases(96))]
 
     /// Planning after carrying out gives an empty plan, counters add up like the dashboard's (R18), and pairs of others stay.
     #[test]
@@ -191,7 +191,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(cases(96))]
 
     /// Whatever is stored and whoever left: nobody protected, unmanaged, still there or in grace is taken from (R5, R8, R12, R15).
     #[test]

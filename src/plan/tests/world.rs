@@ -241,20 +241,27 @@ impl World {
     pub(super) fn push(&mut self, at: Timestamp) {
         self.changes_since = None;
         let id = format!("push-{}", self.pushes.len());
-        let gone = |voice: &VoiceState| !self.pairs.iter().any(|pair| pair.enabled && pair.teams_user == voice.id);
-        for voice in self.voice.iter_mut().filter(|voice| gone(voice)) {
+        let enabled: BTreeSet<EntraObjectId> =
+            self.pairs.iter().filter(|pair| pair.enabled).map(|pair| pair.teams_user).collect();
+        for voice in self.voice.iter_mut().filter(|voice| !enabled.contains(&voice.id)) {
             voice.number = None;
             voice.enterprise_voice = false;
-            self.assignments.retain(|it| it.target != Some(voice.id) || it.kind == TeamsNumberKind::Other);
         }
+        let known: BTreeSet<EntraObjectId> = self.voice.iter().map(|voice| voice.id).collect();
+        let is_kept = |id: EntraObjectId| enabled.contains(&id) || !known.contains(&id);
+        self.assignments.retain(|it| it.kind == TeamsNumberKind::Other || it.target.is_none_or(is_kept));
         self.pushes.insert(0, Job { id, state: JobState::Done, started_at: at, finished_at: Some(at), users: 0 });
+        let mut voices: BTreeMap<EntraObjectId, &mut VoiceState> =
+            self.voice.iter_mut().map(|voice| (voice.id, voice)).collect();
+        let given = self.pairs.iter().filter(|pair| pair.enabled && known.contains(&pair.teams_user));
+        let given: BTreeSet<&E164> = given.filter_map(|pair| pair.number.as_ref()).collect();
+        self.assignments.retain(|assignment| !given.contains(&assignment.number));
         for pair in self.pairs.iter_mut().filter(|pair| pair.enabled) {
             pair.registration = RegistrationState::Registered;
-            let Some(voice) = self.voice.iter_mut().find(|voice| voice.id == pair.teams_user) else { continue };
+            let Some(voice) = voices.get_mut(&pair.teams_user) else { continue };
             voice.enterprise_voice = true;
             voice.number.clone_from(&pair.number);
             let Some(number) = &pair.number else { continue };
-            self.assignments.retain(|assignment| assignment.number != *number);
             self.assignments.push(TeamsNumber {
                 number: number.clone(),
                 kind: TeamsNumberKind::DirectRouting,

@@ -21,7 +21,7 @@ const WRITES: [(&str, &str, usize); 8] = [
     ("connector", "POST /accounts/{id}/syncs", 1),
 ];
 
-/// Whoever has left loses service once and whole, nobody else loses anything, and the old values are kept, wherever the operator dies.
+/// T1, T5, R13: whoever has left loses service once and whole, nobody else loses anything, and the old values are kept, wherever the operator dies.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_at_a_write_of_a_removal_changes_nothing() {
     let guard = json!({"maxPercent": 100, "maxCount": 1000, "alwaysAllow": 1000});

@@ -17,8 +17,11 @@ pub(super) enum Candidacy {
     Ripe,
 }
 
-/// What the policy does with a candidate; `None` under Retain.
-pub(super) fn operation(records: &Records<'_>) -> Option<RunOperation> {
+/// What the policy does with a candidate; `None` under Retain. Who is replaced loses nothing that Retain would keep.
+pub(super) fn operation(records: &Records<'_>, subject: &Subject<'_>) -> Option<RunOperation> {
+    if subject.successor.is_some() {
+        return Some(RunOperation::Replace);
+    }
     match records.observed.spec.removal.action {
         RemovalAction::Retain => None,
         RemovalAction::Disable => Some(RunOperation::Disable),
@@ -28,14 +31,17 @@ pub(super) fn operation(records: &Records<'_>) -> Option<RunOperation> {
 
 /// How the user stands. Whose user it is and since when nobody calls for him is taken from the stored spec only.
 pub(super) fn of(records: &Records<'_>, subject: &Subject<'_>) -> Candidacy {
-    let (Some(op), Some(known), Some(pair)) = (operation(records), subject.known, subject.pair) else {
+    let (Some(op), Some(known), Some(pair)) = (operation(records, subject), subject.known, subject.pair) else {
         return Candidacy::Not;
     };
     let is_gone = subject.gone.is_some() && matches!(subject.finding, Finding::Retained(_));
     let is_ours = subject.managed != Managed::None && known.spec.managed != Managed::None;
-    let is_left = pair.enabled || op == RunOperation::Delete;
+    let is_left = pair.enabled || op.removes();
     if !is_gone || !is_ours || !is_left || subject.protected_by.is_some() {
         return Candidacy::Not;
+    }
+    if op == RunOperation::Replace {
+        return Candidacy::Ripe;
     }
     let grace = records.observed.spec.removal.grace_period.signed();
     let Some(since) = &known.spec.unmatched_since else {

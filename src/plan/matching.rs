@@ -14,13 +14,21 @@ pub(super) fn automatic(
     records: &Records<'_>,
     person: &Person<'_>,
 ) -> Result<EntraObjectId, Reason> {
+    let id = equal_address(reading, person)?;
+    if is_claimed(reading, records, id, &person.user.key) { Err(Reason::TeamsUserTaken) } else { Ok(id) }
+}
+
+/// The same, whoever has that Microsoft user already.
+///
+/// # Errors
+/// As above.
+pub(super) fn equal_address(reading: &Reading<'_>, person: &Person<'_>) -> Result<EntraObjectId, Reason> {
     let Some(address) = &person.user.address else { return Err(Reason::MissingEmail) };
     let Some(found) = reading.by_address.get(address) else { return Err(Reason::NoMatch) };
     if reading.addresses.get(address).is_some_and(|count| *count > 1) {
         return Err(Reason::DuplicateEmail);
     }
-    let Some(id) = *found else { return Err(Reason::AmbiguousMatch) };
-    if is_claimed(reading, records, id, &person.user.key) { Err(Reason::TeamsUserTaken) } else { Ok(id) }
+    found.ok_or(Reason::AmbiguousMatch)
 }
 
 /// Whether the Microsoft user is pinned to another GoTo user, or this policy paired the two in the connector.

@@ -19,6 +19,7 @@ mod protection;
 mod readiness;
 mod reading;
 mod records;
+mod replace;
 mod rest;
 mod retention;
 pub mod run_status;

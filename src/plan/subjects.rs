@@ -13,6 +13,7 @@ use super::observed::KnownUser;
 use super::polling::LISTING_LAG;
 use super::reading::{Person, Place, Presence, Reading};
 use super::records::{self, Records};
+use super::replace::Successor;
 use super::snapshot::{ConnectorUser, TeamsUser};
 use crate::api::reasons::Shown;
 use crate::api::{LastChange, Managed, Reason, RunOperation, UserStage, UserState};
@@ -32,6 +33,10 @@ pub(super) struct Subject<'a> {
     pub person: Option<Person<'a>>,
     /// The Microsoft user: pinned, found again or matched.
     pub teams: Option<&'a TeamsUser>,
+    /// The Microsoft user whom the user would have, were that one not somebody else's.
+    pub claim: Option<&'a TeamsUser>,
+    /// Under which key the user was created again.
+    pub successor: Option<Successor<'a>>,
     /// The number that the user should have.
     pub number: Result<&'a E164, Reason>,
     /// The user's pair in the connector.
@@ -68,6 +73,8 @@ pub(super) enum Finding {
     Gone,
     /// Connected by this policy, no longer called for: nothing is taken away.
     Retained(UserStage),
+    /// Takes the place of a key that is gone, by the run that removes it.
+    Replacing,
     /// Removed from the connector by a run; the number is not read back as gone yet.
     Leaving,
     /// Removed, and the number is read back as gone.
@@ -168,6 +175,8 @@ impl<'a> Judge<'_, 'a> {
             known,
             person: self.reading.people.get(key).copied(),
             teams: None,
+            claim: None,
+            successor: None,
             number: Err(Reason::NumberMissing),
             pair: self.reading.pairs.get(key).copied(),
             managed: known.map_or(Managed::None, |known| known.spec.managed),
@@ -230,6 +239,10 @@ impl<'a> Judge<'_, 'a> {
     /// Whether the number of somebody who was removed is read back as gone, and no change waits for a push any more (R13, R19).
     fn is_freed(&self, subject: &Subject<'a>) -> bool {
         let Some(known) = subject.known else { return true };
+        let is_replacing = self.records.successor(&subject.key).is_some() && self.records.is_executing(subject.known);
+        if is_replacing || self.is_replaced(subject, known) {
+            return self.is_replaced(subject, known);
+        }
         let removed_at = known.status.last_change.as_ref().map(|change| change.at.0);
         let pushed = self.records.activity.is_some_and(|activity| {
             activity.push_changes_since.is_none_or(|since| removed_at.is_some_and(|removed_at| since > removed_at))
@@ -244,10 +257,17 @@ impl<'a> Judge<'_, 'a> {
         pushed && !holds
     }
 
+    /// Whether the pair is there that the replacement was to make: the number stays where it is.
+    fn is_replaced(&self, subject: &Subject<'a>, known: &KnownUser) -> bool {
+        let new = self.records.successor(&subject.key).and_then(|key| key.parse::<UserKey>().ok());
+        let pair = new.and_then(|key| self.reading.pairs.get(&key));
+        pair.is_some_and(|pair| records::pin(known) == Some(pair.teams_user))
+    }
+
     /// Whether the user was removed not so long ago that the old values may go.
     fn is_kept_in_memory(&self, subject: &Subject<'a>) -> bool {
         let Some(known) = subject.known else { return false };
-        let removed = known.status.last_change.as_ref().filter(|it| it.action == RunOperation::Delete);
+        let removed = known.status.last_change.as_ref().filter(|it| it.action.removes());
         let young = removed.is_some_and(|it| self.records.now.duration_since(it.at.0) < REMOVED_ARE_KEPT);
         is_leaving(subject) || young
     }
@@ -258,8 +278,10 @@ impl<'a> Judge<'_, 'a> {
         match self.teams_user(subject, &person) {
             Ok(teams) => subject.teams = Some(teams),
             Err(Finding::Stopped { stage, reason, message }) => {
-                if reason == Reason::NoMatch {
-                    self.unmatched(subject);
+                match reason {
+                    Reason::NoMatch => self.unmatched(subject),
+                    Reason::TeamsUserTaken => subject.claim = self.claim(subject, &person),
+                    _ => {}
                 }
                 let left = self.leave(subject, stage);
                 return left.unwrap_or(Finding::Stopped { stage, reason, message });
@@ -318,12 +340,20 @@ impl<'a> Judge<'_, 'a> {
         }
     }
 
+    /// Whom the user would have, whoever has that Microsoft user now.
+    fn claim(&self, subject: &Subject<'a>, person: &Person<'a>) -> Option<&'a TeamsUser> {
+        let pinned = subject.known.and_then(records::matched_pin);
+        let id = pinned.or_else(|| matching::equal_address(self.reading, person).ok())?;
+        self.reading.teams.get(&id).copied()
+    }
+
     fn matched(&self, subject: &mut Subject<'a>, person: &Person<'a>) -> Finding {
         let Some(teams) = subject.teams else { return Finding::Keep };
         let actual = self.reading.voice.get(&teams.id).and_then(|voice| voice.number.as_ref());
         subject.number = numbers::expected(self.reading, person, actual);
         subject.managed = self.ownership(subject, teams);
-        let fault = |in_connector| funnel::preflight(self.reading, &subject.key, teams, subject.number, in_connector);
+        let fault =
+            |in_connector| funnel::preflight(self.reading, &[&subject.key], teams, subject.number, in_connector);
         let at = |fault: Option<Reason>, reason| match fault {
             Some(fault) => Finding::stopped(UserStage::Preflight, fault),
             None => Finding::stopped(UserStage::Apply, reason),

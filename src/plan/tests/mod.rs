@@ -16,6 +16,7 @@ mod ownership;
 mod printing;
 mod properties;
 mod refusals;
+mod replacing;
 mod resuming;
 mod running;
 mod scheduling;

@@ -204,6 +204,7 @@ reasons! {
     StillPresent: Advice, ANYBODY, "Looked up by id just before the removal, the user was still there, or whom a row names instead no longer; nothing was taken away.", "Nothing: it is read again.";
     Removing: Waiting, ANYBODY, "Service is being taken away.", "Nothing.";
     Removed: Advice, ANYBODY, "A run of this policy took service away; the old values are in lastChange.before.", "Nothing. Whoever is called for again is connected again.";
+    Replaced: Advice, ANYBODY, "The user was created again in GoTo under another key, and that key has the service now; the old values are in lastChange.before.", "Nothing.";
     Rejected: Advice, TEAM, "The connector refused the user.", "See the message.";
     Throttled: Waiting, ANYBODY, "The connector asked for patience.", "Nothing: it is tried again.";
     Connected: Ready, ANYBODY, "Number, voice and registration were read back.", "Nothing.";

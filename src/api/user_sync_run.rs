@@ -137,6 +137,17 @@ pub enum RunOperation {
     Disable,
     /// Forbids calls, then removes the pair; frees the connector license.
     Delete,
+    /// For a GoTo user who was created again under another key: removes the pair as `Delete` does, then adds the same Microsoft
+    /// user under the new key.
+    Replace,
+}
+
+impl RunOperation {
+    /// Whether the pair is removed from the connector.
+    #[must_use]
+    pub fn removes(self) -> bool {
+        matches!(self, Self::Delete | Self::Replace)
+    }
 }
 
 /// Values of an action.
@@ -151,6 +162,10 @@ pub struct ActionArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub phone_number: Option<String>,
+    /// Of `Replace`: the `gotoUserKey` under which the user was created again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20))]
+    pub new_user: Option<String>,
 }
 
 /// What must still be so when an action begins.

@@ -197,7 +197,9 @@ fn accepted(step: &Step) -> Stand {
             Stand::new(UserState::Pending, UserStage::Verify, Reason::AwaitingPush)
         }
         RunOperation::Disable => Stand::new(UserState::Removing, UserStage::Apply, Reason::Removing),
-        RunOperation::Delete => Stand::new(UserState::Removing, UserStage::Verify, Reason::AwaitingPush),
+        RunOperation::Delete | RunOperation::Replace => {
+            Stand::new(UserState::Removing, UserStage::Verify, Reason::AwaitingPush)
+        }
     }
 }
 
@@ -210,7 +212,7 @@ fn changed(step: &Step, run: &str, now: Timestamp) -> LastChange {
             let after = PairValues { enabled: Some(false), ..step.before.clone() };
             LastChange { before: Some(step.before.clone()), after: Some(after), ..change }
         }
-        RunOperation::Delete => LastChange { before: Some(step.before.clone()), ..change },
+        RunOperation::Delete | RunOperation::Replace => LastChange { before: Some(step.before.clone()), ..change },
     }
 }
 

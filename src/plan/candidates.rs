@@ -18,10 +18,14 @@ pub(super) enum Candidacy {
 }
 
 /// What the policy does with a candidate; `None` under Retain. With the policy itself goes whoever it added, whatever its action.
-/// Where a row names another person the old pair must go, or the new one could never come.
+/// Where a row names another person the old pair must go, or the new one could never come. Who is replaced loses nothing that Retain
+/// would keep.
 pub(super) fn operation(records: &Records<'_>, subject: &Subject<'_>) -> Option<RunOperation> {
     if subject.gone == Some(Absence::Policy) {
         return Some(RunOperation::Delete);
+    }
+    if subject.successor.is_some() {
+        return Some(RunOperation::Replace);
     }
     match records.observed.spec.removal.action {
         RemovalAction::Retain => None,
@@ -38,13 +42,16 @@ pub(super) fn of(records: &Records<'_>, subject: &Subject<'_>) -> Candidacy {
     };
     let is_gone = subject.gone.is_some() && matches!(subject.finding, Finding::Retained(_));
     let is_ours = subject.managed != Managed::None && known.spec.managed != Managed::None;
-    let is_left = pair.enabled || op == RunOperation::Delete;
+    let is_left = pair.enabled || op.removes();
     if !is_gone || !is_ours || !is_left || subject.protected_by.is_some() {
         return Candidacy::Not;
     }
     if records.observed.deleting {
         // Nobody but those who go with the policy.
         return if subject.gone == Some(Absence::Policy) { Candidacy::Ripe } else { Candidacy::Not };
+    }
+    if op == RunOperation::Replace {
+        return Candidacy::Ripe;
     }
     let grace = records.observed.spec.removal.grace_period.signed();
     let Some(since) = &known.spec.unmatched_since else {

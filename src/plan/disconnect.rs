@@ -16,6 +16,7 @@ use super::observed::KnownRun;
 use super::polling;
 use super::protection::Protection;
 use super::records::{self, Records};
+use super::replace;
 use super::run_status::{Tally, Wait};
 use super::runs::{self, MAX_ACTIONS, Verdict};
 use super::snapshot::ConnectorUser;
@@ -62,6 +63,7 @@ struct Planner<'d, 'a> {
     ripe: Vec<&'d Subject<'a>>,
     is_older_reading: bool,
     rests: Option<Timestamp>,
+    licenses: usize,
 }
 
 /// What is done about service that is to be taken away.
@@ -71,14 +73,18 @@ pub(super) fn plan<'a>(
     protection: &Protection,
     is_older_reading: bool,
     rests: Option<Timestamp>,
+    licenses: usize,
 ) -> Disconnect {
     let ripe = subjects.values().filter(|it| candidates::of(records, it) == Candidacy::Ripe).collect();
-    let planner = Planner { records, subjects, protection, ripe, is_older_reading, rests };
+    let planner = Planner { records, subjects, protection, ripe, is_older_reading, rests, licenses };
     let count = guard::count(records, subjects, records.disconnect);
     let mut plan = match records.disconnect {
         Some(run) => planner.go_on(run, count),
         None => planner.propose(count),
     };
+    let both = subjects.values().filter_map(|it| Some((it.successor.as_ref()?.key.clone(), *plan.roles.get(&it.key)?)));
+    let new_sides: Vec<_> = both.collect();
+    plan.roles.extend(new_sides);
     plan.warning = planner.warning(count);
     plan.rests = rests.filter(|_| !planner.ripe.is_empty());
     plan
@@ -101,9 +107,8 @@ impl Planner<'_, '_> {
         if all_denied || !may || self.is_backing_off() {
             return result(Decision::None, roles, count, 0);
         }
-        let of_one = |it: &&Subject<'_>| action(it, candidates::operation(records, it)?);
-        let actions: Vec<_> = self.ripe.iter().take(MAX_ACTIONS).filter_map(of_one).collect();
-        let to_remove = actions.iter().filter(|action| action.op == RunOperation::Delete).count();
+        let actions: Vec<_> = self.ripe.iter().take(MAX_ACTIONS).filter_map(|it| action(records, it)).collect();
+        let to_remove = actions.iter().filter(|action| action.op.removes()).count();
         let waiting = self.held(count, self.ripe.len(), can_call(self.ripe.iter().copied()));
         if waiting.is_some() {
             for role in roles.values_mut() {
@@ -159,7 +164,7 @@ impl Planner<'_, '_> {
 
     /// Licensed pairs of the run that a deletion still waits for.
     fn to_remove(&self, run: &KnownRun) -> usize {
-        let deletes = run.spec.actions.iter().filter(|action| action.op == RunOperation::Delete);
+        let deletes = run.spec.actions.iter().filter(|action| action.op.removes());
         let open =
             deletes.filter(|action| matches!(self.verdict(run, action), Some((_, Verdict::Todo(_) | Verdict::Hold))));
         let subject = |action: &RunAction| self.subjects.get(&action.user.parse::<UserKey>().ok()?);
@@ -185,7 +190,10 @@ impl Planner<'_, '_> {
         } else if let Some(until) = self.rests.filter(|_| run.spec.decision.is_none()) {
             Some(Wait::Rest(until))
         } else if !verdicts.iter().any(|(_, it)| matches!(it, Verdict::Todo(_))) {
-            Some(Wait::Agreement)
+            let is_kept = |key: &UserKey| self.subjects.get(key).is_none_or(|it| it.finding == Finding::Keep);
+            let holds = verdicts.iter().filter(|(_, it)| *it == Verdict::Hold);
+            let soon = holds.map(|(key, _)| key).any(|key| !is_kept(key));
+            Some(if soon { Wait::Objects } else { Wait::Agreement })
         } else {
             None
         }
@@ -207,21 +215,24 @@ impl Planner<'_, '_> {
         for (key, verdict) in verdicts {
             match verdict {
                 Verdict::Todo(step) => {
-                    roles.insert(key, if is_held { Role::Awaiting } else { Role::Queued });
-                    todo.push(step);
+                    roles.insert(key.clone(), if is_held { Role::Awaiting } else { Role::Queued });
+                    todo.push((key, step));
                 }
                 Verdict::Skip(why) => skipped.push((key, why)),
+                Verdict::Hold if self.is_begun(run, &key) => _ = roles.insert(key, Role::Executing),
                 Verdict::Done | Verdict::Failed | Verdict::Hold => {}
             }
         }
-        let begun = |step: &Step| self.is_begun(run, &step.user);
-        todo.sort_by_key(|step| !begun(step));
+        let begun = |key: &UserKey| self.is_begun(run, key);
+        todo.sort_by_key(|(key, _)| !begun(key));
         todo.truncate(self.records.observed.spec.rollout.batch_size as usize);
         let is_sending = waiting.is_none();
-        for step in todo.iter().filter(|step| is_sending || begun(step)) {
-            roles.insert(step.user.clone(), Role::Executing);
+        for (key, _) in todo.iter().filter(|(key, _)| is_sending || begun(key)) {
+            roles.insert(key.clone(), Role::Executing);
         }
-        let steps: Vec<_> = todo.into_iter().filter(|step| is_sending && begun(step)).collect();
+        let mut licenses = self.licenses;
+        let steps = todo.into_iter().filter(|(key, _)| is_sending && begun(key)).map(|(_, step)| step);
+        let steps: Vec<_> = steps.filter(|step| replace::has_license(step, &mut licenses)).collect();
         let waiting = waiting.or_else(|| steps.is_empty().then_some(Wait::Objects));
         (
             ResumedRun {
@@ -251,10 +262,19 @@ impl Planner<'_, '_> {
         let skip = |why: &str| Verdict::Skip(why.to_owned());
         let Some(subject) = self.subjects.get(&key) else { return Some((key, skip("the user is no longer there"))) };
         let begun = self.is_begun(run, &key);
-        let refused = run.status.failures.iter().find(|failure| failure.user == action.user);
+        let new = replace::new_side(action, self.subjects);
+        let of_action = |user: &String| *user == action.user || action.args.new_user.as_ref() == Some(user);
+        let refused = run.status.failures.iter().find(|failure| of_action(&failure.user));
         let verdict = match (subject.pair, refused) {
-            _ if !matches!(action.op, RunOperation::Disable | RunOperation::Delete) => skip("not for such a run"),
-            _ if subject.finding == Finding::Keep => Verdict::Hold,
+            _ if action.op != RunOperation::Disable && !action.op.removes() => skip("not for such a run"),
+            _ if replace::is_done(action, new) => Verdict::Done,
+            _ if subject.finding == Finding::Keep || new.is_some_and(|new| new.finding == Finding::Keep) => {
+                Verdict::Hold
+            }
+            (None, Some(_)) if action.op == RunOperation::Replace => Verdict::Failed,
+            (None, None) if action.op == RunOperation::Replace && begun => {
+                replace::second_half(self.records, run, action, subject, new, self.licenses)
+            }
             (None, _) if begun || changed_by(subject, run) => Verdict::Done,
             (None, _) => skip("nothing is left in the connector"),
             (Some(pair), _) if begun && !pair.enabled && action.op == RunOperation::Disable => Verdict::Done,
@@ -280,6 +300,9 @@ impl Planner<'_, '_> {
         if candidates::operation(self.records, subject) != Some(action.op) || !(ripe || begun) {
             return skip("the grace period is not over");
         }
+        if action.op == RunOperation::Replace && !replace::is_called_for(action, subject) {
+            return skip("the user is not called for under this new key");
+        }
         let same_pair = action.expected.teams_user_id.as_deref() == Some(pair.teams_user.to_string().as_str());
         let same = same_pair
             && action.expected.phone_number.as_deref() == pair.number.as_ref().map(crate::domain::E164::as_str)
@@ -287,14 +310,15 @@ impl Planner<'_, '_> {
         if !same_pair || !(same || begun) {
             return skip("the pair in the connector changed");
         }
-        let op = if pair.enabled { RunOperation::Disable } else { RunOperation::Delete };
+        let removing = if action.op == RunOperation::Replace { action.op } else { RunOperation::Delete };
+        let op = if pair.enabled { RunOperation::Disable } else { removing };
         Verdict::Todo(Step {
             user: subject.key.clone(),
             op,
             teams_user: pair.teams_user,
             number: None,
             external_id: self.records.observed.external_id.to_owned(),
-            is_last: op == action.op,
+            is_last: op == action.op && op != RunOperation::Replace,
             look: Some(gone).filter(|gone| *gone != Absence::Policy),
             address: subject.person.and_then(|person| person.user.address.clone()),
             before: before(action),
@@ -333,15 +357,16 @@ fn changed_by(subject: &Subject<'_>, run: &KnownRun) -> bool {
     subject.last_change().is_some_and(|change| change.run == run.name)
 }
 
-fn action(subject: &Subject<'_>, op: RunOperation) -> Option<RunAction> {
-    let pair = subject.pair?;
+fn action(records: &Records<'_>, subject: &Subject<'_>) -> Option<RunAction> {
+    let (pair, op) = (subject.pair?, candidates::operation(records, subject)?);
     let expected = ActionExpected {
         in_connector: true,
         enabled: Some(pair.enabled),
         teams_user_id: Some(pair.teams_user.to_string()),
         phone_number: pair.number.as_ref().map(|number| number.as_str().to_owned()),
     };
-    Some(RunAction { user: subject.key.to_string(), op, args: ActionArgs::default(), expected })
+    let action = RunAction { user: subject.key.to_string(), op, args: ActionArgs::default(), expected };
+    Some(replace::action(subject, action))
 }
 
 /// What the connector had when the run was planned.

@@ -7,16 +7,18 @@ use crate::domain::{E164, EntraObjectId, UserKey};
 
 /// The first stage of the preflight that is not passed.
 ///
-/// `in_connector`: a license is spent already, so what is merely not known yet does not count.
+/// `users`: the user, and who else may have the number in the connector. `in_connector`: a license is spent already, so what is
+/// merely not known yet does not count.
 pub(super) fn preflight(
     reading: &Reading<'_>,
-    user: &UserKey,
+    users: &[&UserKey],
     teams: &TeamsUser,
     number: Result<&E164, Reason>,
     in_connector: bool,
 ) -> Option<Reason> {
-    microsoft(reading, teams).or_else(|| secure_calling(reading, user, in_connector)).or_else(|| match number {
-        Ok(number) => number_is_free(reading, user, teams.id, number),
+    let secure = || users.first().and_then(|user| secure_calling(reading, user, in_connector));
+    microsoft(reading, teams).or_else(secure).or_else(|| match number {
+        Ok(number) => number_is_free(reading, users, teams.id, number),
         Err(reason) => Some(reason),
     })
 }
@@ -52,12 +54,12 @@ fn secure_calling(reading: &Reading<'_>, user: &UserKey, in_connector: bool) -> 
     }
 }
 
-fn number_is_free(reading: &Reading<'_>, user: &UserKey, teams: EntraObjectId, number: &E164) -> Option<Reason> {
+fn number_is_free(reading: &Reading<'_>, users: &[&UserKey], teams: EntraObjectId, number: &E164) -> Option<Reason> {
     let assignment = reading.assignments.get(number);
     if assignment.is_some_and(|it| it.on_premises) {
         return Some(Reason::NumberOwnedOnPremises);
     }
     let other_in_teams = assignment.and_then(|it| it.target).is_some_and(|target| target != teams);
-    let other_in_connector = reading.pair_numbers.get(number).is_some_and(|key| *key != user);
+    let other_in_connector = reading.pair_numbers.get(number).is_some_and(|key| !users.contains(key));
     (other_in_teams || other_in_connector).then_some(Reason::NumberInUse)
 }

@@ -12,7 +12,7 @@ use super::records::{self, Records};
 use super::rows::Rows;
 use super::snapshot::ConnectorUser;
 use super::subjects::{Absence, Finding, Subject};
-use crate::api::{Managed, Reason, RunOperation, UserStage};
+use crate::api::{Managed, Reason, UserStage};
 use crate::domain::UserKey;
 
 /// The old values of somebody who was removed are kept so long (R14).
@@ -108,7 +108,7 @@ impl<'a> Judge<'_, 'a> {
     /// Whether the user was removed not so long ago that the old values may go.
     fn is_kept_in_memory(&self, subject: &Subject<'a>) -> bool {
         let Some(known) = subject.known else { return false };
-        let removed = known.status.last_change.as_ref().filter(|it| it.action == RunOperation::Delete);
+        let removed = known.status.last_change.as_ref().filter(|it| it.action.removes());
         let young = removed.is_some_and(|it| self.records.now.duration_since(it.at.0) < REMOVED_ARE_KEPT);
         subject.is_leaving() || young
     }
@@ -119,8 +119,10 @@ impl<'a> Judge<'_, 'a> {
         match self.teams_user(subject, &person) {
             Ok(teams) => subject.teams = Some(teams),
             Err(Finding::Stopped { stage, reason, message }) => {
-                if reason == Reason::NoMatch {
-                    self.unmatched(subject);
+                match reason {
+                    Reason::NoMatch => self.unmatched(subject),
+                    Reason::TeamsUserTaken => subject.claim = self.claim(subject, &person),
+                    _ => {}
                 }
                 let left = self.leave(subject, stage);
                 return left.unwrap_or(Finding::Stopped { stage, reason, message });
@@ -162,6 +164,10 @@ impl<'a> Judge<'_, 'a> {
 /// Whether the number of somebody who was removed is read back as gone, and no change waits for a push any more (R13, R19).
 pub(super) fn is_freed(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>) -> bool {
     let Some(known) = subject.known else { return true };
+    let is_replacing = records.successor(&subject.key).is_some() && records.is_executing(subject.known);
+    if is_replacing || is_replaced(records, reading, subject) {
+        return is_replaced(records, reading, subject);
+    }
     let removed_at = known.status.last_change.as_ref().map(|change| change.at.0);
     let pushed = records.activity.is_some_and(|activity| {
         activity.push_changes_since.is_none_or(|since| removed_at.is_some_and(|removed_at| since > removed_at))
@@ -174,4 +180,11 @@ pub(super) fn is_freed(records: &Records<'_>, reading: &Reading<'_>, subject: &S
         (None, _) => false,
     };
     pushed && !holds
+}
+
+/// Whether the pair is there that the replacement was to make: the number stays where it is.
+fn is_replaced(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>) -> bool {
+    let new = records.successor(&subject.key).and_then(|key| key.parse::<UserKey>().ok());
+    let pair = new.and_then(|key| reading.pairs.get(&key));
+    pair.is_some_and(|pair| subject.known.and_then(records::pin) == Some(pair.teams_user))
 }

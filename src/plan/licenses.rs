@@ -23,7 +23,8 @@ pub(super) fn admit(
     reading: &Reading<'_>,
     subjects: &mut BTreeMap<UserKey, Subject<'_>>,
 ) -> Vec<UserKey> {
-    let mut left = unpromised(reading, subjects);
+    let replacing = subjects.values().filter(|it| it.successor.is_some() && it.pair.is_none()).count();
+    let mut left = unpromised(reading, subjects).saturating_sub(replacing);
     let mut numbers = HashSet::new();
     let mut admitted = Vec::new();
     for (key, attempt) in in_order(records, subjects) {
@@ -49,7 +50,7 @@ fn stopped(stage: UserStage, reason: Reason) -> Finding {
 
 /// Licenses that may be promised. Users who were accepted but are not listed yet have one, whether or not the entitlement
 /// counts them already; users about whom nothing is concluded keep theirs.
-fn unpromised(reading: &Reading<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> usize {
+pub(super) fn unpromised(reading: &Reading<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> usize {
     let Some(entitlement) = reading.entitlement.filter(|it| it.active) else { return 0 };
     let licensed = reading.pairs.values().filter(|pair| pair.licensed).count();
     let unlisted = subjects.values().filter(|it| it.finding == Finding::Unlisted).count();

@@ -43,6 +43,17 @@ impl<'a> Judge<'_, 'a> {
         }
     }
 
+    /// Whom the user would have, whoever has that Microsoft user now.
+    pub(super) fn claim(&self, subject: &mut Subject<'a>, person: &Person<'a>) -> Option<&'a TeamsUser> {
+        if let Some(Claim::Valid(target, row)) = self.rows.of(&subject.key) {
+            (subject.matched_by, subject.row) = (Some(MatchedBy::Manual), Some(row));
+            return self.reading.teams.get(&target).copied();
+        }
+        let pinned = subject.known.and_then(records::matched_pin);
+        let id = pinned.or_else(|| equal_address(self.reading, self.records, person).ok())?;
+        self.reading.teams.get(&id).copied()
+    }
+
     /// The pinned Microsoft user is not in this reading; `None`: there is, or nothing is lost with it.
     fn missing(&self, subject: &mut Subject<'a>) -> Option<Finding> {
         let id = subject.known.and_then(records::matched_pin).filter(|id| !self.reading.teams.contains_key(id))?;
@@ -168,6 +179,16 @@ fn automatic(
     rows: &Rows<'_>,
     person: &Person<'_>,
 ) -> Result<EntraObjectId, Reason> {
+    let id = equal_address(reading, records, person)?;
+    let taken = is_claimed(reading, records, id, &person.user.key) || rows.give_to_another(id, &person.user.key);
+    if taken { Err(Reason::TeamsUserTaken) } else { Ok(id) }
+}
+
+/// The same, whoever has that Microsoft user already.
+///
+/// # Errors
+/// As above.
+fn equal_address(reading: &Reading<'_>, records: &Records<'_>, person: &Person<'_>) -> Result<EntraObjectId, Reason> {
     if records.observed.spec.matching.automatic.is_none() {
         return Err(Reason::NoMatch);
     }
@@ -176,9 +197,7 @@ fn automatic(
     if reading.addresses.get(address).is_some_and(|count| *count > 1) {
         return Err(Reason::DuplicateEmail);
     }
-    let Some(id) = *found else { return Err(Reason::AmbiguousMatch) };
-    let taken = is_claimed(reading, records, id, &person.user.key) || rows.give_to_another(id, &person.user.key);
-    if taken { Err(Reason::TeamsUserTaken) } else { Ok(id) }
+    found.ok_or(Reason::AmbiguousMatch)
 }
 
 /// Whether the Microsoft user is pinned to another GoTo user, or this policy paired the two in the connector.

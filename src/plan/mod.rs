@@ -24,6 +24,7 @@ mod protection;
 mod readiness;
 mod reading;
 mod records;
+mod replace;
 mod rest;
 mod retention;
 mod rows;

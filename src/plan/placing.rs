@@ -15,7 +15,8 @@ impl<'a> Judge<'_, 'a> {
         let actual = self.reading.voice.get(&teams.id).and_then(|voice| voice.number.as_ref());
         subject.number = numbers::expected(self.reading, person, actual);
         subject.managed = self.ownership(subject, teams);
-        let fault = |in_connector| funnel::preflight(self.reading, &subject.key, teams, subject.number, in_connector);
+        let fault =
+            |in_connector| funnel::preflight(self.reading, &[&subject.key], teams, subject.number, in_connector);
         let at = |fault: Option<Reason>, reason| match fault {
             Some(fault) => Finding::stopped(UserStage::Preflight, fault),
             None => Finding::stopped(UserStage::Apply, reason),

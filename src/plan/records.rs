@@ -10,7 +10,7 @@ use super::run_status::Wait;
 use super::runs::{self, Held};
 use super::snapshot::{Activity, ConnectorUser};
 use super::subjects::{Finding, Subject};
-use crate::api::{Decision, Reason, RunAction, RunType};
+use crate::api::{Decision, Managed, Reason, RunAction, RunOperation, RunType};
 use crate::domain::{EntraObjectId, UserKey};
 
 /// The policy's own objects and what they say.
@@ -39,6 +39,8 @@ pub(super) struct Records<'a> {
     pins: HashMap<EntraObjectId, UserKey>,
     freed: HashMap<&'a str, &'a str>,
     denied: HashSet<&'a str>,
+    successors: HashMap<&'a str, &'a str>,
+    predecessors: HashMap<&'a str, UserKey>,
     /// The oldest time that the specs of users and runs tell.
     pub first: Option<Timestamp>,
     /// Who may be adopted.
@@ -56,16 +58,21 @@ impl<'a> Records<'a> {
         let seen = users.values().map(|user| user.spec.first_seen.0);
         let first = seen.chain(observed.runs.iter().map(|run| run.spec.created_at.0)).min();
         let of_run = |run: &'a KnownRun| run.spec.actions.iter().map(move |action| (action.user.as_str(), run));
+        let replacements: Vec<_> = disconnects.iter().flat_map(|run| replacements(run)).collect();
+        let begun: Vec<_> = leaving(&users, &disconnects).filter_map(|(_, action)| replacement(action)).collect();
+        let successors = begun.iter().copied().collect();
         let requested = observed.requested_at != observed.status.last_handled_reconcile_at.as_deref();
         Self {
             observed,
             now,
             actions: open.into_iter().flat_map(of_action).collect(),
-            newest_run: runs.iter().copied().flat_map(of_run).collect(),
+            newest_run: runs.iter().copied().flat_map(of_run).chain(replacements).collect(),
             held: runs::held(&runs),
             refused: open.map(runs::refused).unwrap_or_default(),
-            pins: pins(&users),
-            freed: freed(&users, &disconnects),
+            pins: pins(&users, &successors),
+            freed: leaving(&users, &disconnects).filter_map(|(_, action)| freed(action)).collect(),
+            predecessors: begun.iter().filter_map(|(old, new)| Some((*new, old.parse().ok()?))).collect(),
+            successors,
             denied: denied(&runs).collect(),
             disconnect: disconnects.iter().copied().find(|run| runs::is_open(run)),
             disconnects,
@@ -116,7 +123,25 @@ impl<'a> Records<'a> {
 
     /// Whether somebody is being removed who had the number, and it is not read back as gone yet (R20).
     pub(super) fn is_being_freed(&self, number: &str, user: &UserKey) -> bool {
-        self.freed.get(number).is_some_and(|key| *key != user.as_str())
+        self.freed.get(number).is_some_and(|key| {
+            *key != user.as_str() && self.successors.get(key).is_none_or(|new| *new != user.as_str())
+        })
+    }
+
+    /// The new key of somebody whose replacement began.
+    pub(super) fn successor(&self, old: &UserKey) -> Option<&'a str> {
+        self.successors.get(old.as_str()).copied()
+    }
+
+    /// Whose place the user takes, if the replacement began.
+    pub(super) fn predecessor(&self, new: &UserKey) -> Option<&UserKey> {
+        self.predecessors.get(new.as_str())
+    }
+
+    /// Whether the open Disconnect run began with the user.
+    pub(super) fn is_executing(&self, known: Option<&KnownUser>) -> bool {
+        let leaving = known.and_then(|known| known.spec.leaving.as_deref());
+        leaving.is_some() && leaving == self.disconnect.map(|run| run.name.as_str())
     }
 
     /// Whether somebody denied to connect the user.
@@ -179,29 +204,63 @@ fn denied_of<'a>(runs: impl Iterator<Item = &'a KnownRun>) -> impl Iterator<Item
     denied.flat_map(|run| run.spec.actions.iter().map(|action| action.user.as_str()))
 }
 
-/// Numbers of users who are being removed, with who had them.
-fn freed<'a>(users: &BTreeMap<UserKey, &'a KnownUser>, runs: &[&'a KnownRun]) -> HashMap<&'a str, &'a str> {
-    let leaving = |action: &RunAction, run: &KnownRun| {
+/// What was begun with users who are being removed.
+fn leaving<'u, 'a: 'u>(
+    users: &'u BTreeMap<UserKey, &'a KnownUser>,
+    runs: &'u [&'a KnownRun],
+) -> impl Iterator<Item = (&'a KnownRun, &'a RunAction)> + 'u {
+    let is_begun = |run: &KnownRun, action: &RunAction| {
         let user = action.user.parse::<UserKey>().ok().and_then(|key| users.get(&key));
         user.is_some_and(|user| user.spec.leaving.as_deref() == Some(run.name.as_str()))
     };
-    let of_run = |run: &'a KnownRun| {
-        let actions = run.spec.actions.iter().filter(move |action| leaving(action, run));
-        actions.filter_map(|action| Some((action.expected.phone_number.as_deref()?, action.user.as_str())))
+    let of_run = move |run: &'a KnownRun| {
+        run.spec.actions.iter().filter(move |action| is_begun(run, action)).map(move |action| (run, action))
     };
-    runs.iter().flat_map(|run| of_run(run)).collect()
+    runs.iter().copied().flat_map(of_run)
 }
 
-/// The oldest pin of a Microsoft user holds; a second one is nobody's.
-fn pins(users: &BTreeMap<UserKey, &KnownUser>) -> HashMap<EntraObjectId, UserKey> {
-    let mut all: Vec<_> =
-        users.iter().filter_map(|(key, user)| Some((user.spec.first_seen.0, key, matched_pin(user)?))).collect();
+/// The number that becomes free, and who had it.
+fn freed(action: &RunAction) -> Option<(&str, &str)> {
+    Some((action.expected.phone_number.as_deref()?, action.user.as_str()))
+}
+
+/// The old key and the new one.
+fn replacement(action: &RunAction) -> Option<(&str, &str)> {
+    let new = action.args.new_user.as_deref().filter(|_| action.op == RunOperation::Replace)?;
+    Some((action.user.as_str(), new))
+}
+
+/// New users of the run.
+fn replacements(run: &KnownRun) -> impl Iterator<Item = (&str, &KnownRun)> {
+    run.spec.actions.iter().filter_map(move |action| Some((replacement(action)?.1, run)))
+}
+
+/// The oldest pin of a Microsoft user holds; a second one is nobody's. Who was removed claims nobody any more, and who is being
+/// replaced gives way to the new key.
+fn pins(users: &BTreeMap<UserKey, &KnownUser>, successors: &HashMap<&str, &str>) -> HashMap<EntraObjectId, UserKey> {
+    let new_pin = |key: &UserKey| {
+        let new = successors.get(key.as_str())?.parse::<UserKey>().ok()?;
+        users.get(&new).and_then(|new| matched_pin(new))
+    };
+    let claims = |key: &UserKey, user: &KnownUser| {
+        let id = matched_pin(user).filter(|id| new_pin(key) != Some(*id))?;
+        (!is_removed(user)).then_some((user.spec.first_seen.0, id))
+    };
+    let mut all: Vec<_> = users
+        .iter()
+        .filter_map(|(key, user)| claims(key, user).map(|(first_seen, id)| (first_seen, key, id)))
+        .collect();
     all.sort_unstable();
     let mut pins = HashMap::new();
     for (_, key, id) in all {
         pins.entry(id).or_insert_with(|| key.clone());
     }
     pins
+}
+
+/// Whether the object only keeps the old values of somebody who was removed.
+fn is_removed(user: &KnownUser) -> bool {
+    user.spec.managed == Managed::None && user.spec.unmatched_since.is_some()
 }
 
 /// The pin of a user object, if it was matched: that of a pair which was only adopted claims nobody (R8).

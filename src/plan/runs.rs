@@ -167,6 +167,7 @@ fn action(subject: &Subject<'_>) -> Option<RunAction> {
     let args = ActionArgs {
         teams_user_id: Some(subject.teams?.id.to_string()),
         phone_number: Some(subject.number.ok()?.as_str().to_owned()),
+        new_user: None,
     };
     let expected = ActionExpected { in_connector: subject.pair.is_some(), ..ActionExpected::default() };
     Some(RunAction { user: subject.key.to_string(), op: RunOperation::Put, args, expected })
@@ -253,6 +254,7 @@ fn called_for(records: &Records<'_>, action: &RunAction, subject: &Subject<'_>) 
         | Finding::Gone
         | Finding::Retained(_)
         | Finding::Leaving
+        | Finding::Replacing
         | Finding::Removed
         | Finding::Unlisted
         | Finding::Present(_) => {

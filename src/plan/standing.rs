@@ -141,7 +141,8 @@ fn stand(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>, ro
     match &subject.finding {
         Finding::Retained(stage) => retained(records, subject, *stage, role),
         Finding::Leaving => Stand::new(UserState::Removing, UserStage::Verify, Reason::AwaitingPush),
-        Finding::Removed => Stand::new(UserState::Removed, UserStage::Done, Reason::Removed),
+        Finding::Removed => Stand::new(UserState::Removed, UserStage::Done, removed_because(subject)),
+        Finding::Replacing => replacing(role),
         Finding::Stopped { .. } if subject.restore => {
             Stand::new(UserState::Pending, UserStage::Apply, Reason::ChangesPending)
         }
@@ -156,6 +157,22 @@ fn stand(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>, ro
         Finding::Present(fault) => present(records, reading, subject, *fault),
         Finding::Keep | Finding::Gone => Stand::new(UserState::Pending, UserStage::Import, Reason::Progressing),
     }
+}
+
+/// The new key of somebody whose old key is being removed.
+fn replacing(role: Option<Role>) -> Stand {
+    match role {
+        Some(Role::Denied) => Stand::new(UserState::Blocked, UserStage::Approval, Reason::Denied),
+        Some(Role::Awaiting) => Stand::new(UserState::Pending, UserStage::Apply, Reason::ApprovalPending),
+        Some(Role::Queued | Role::Executing) | None => {
+            Stand::new(UserState::Pending, UserStage::Apply, Reason::ChangesPending)
+        }
+    }
+}
+
+fn removed_because(subject: &Subject<'_>) -> Reason {
+    let replaced = subject.last_change().is_some_and(|change| change.action == RunOperation::Replace);
+    if replaced { Reason::Replaced } else { Reason::Removed }
 }
 
 fn stopped(stage: UserStage, reason: Reason) -> UserState {
@@ -276,9 +293,9 @@ fn last_change(records: &Records<'_>, subject: &Subject<'_>) -> Option<LastChang
 /// A removal that was not noted: the process ended before, or the status was lost. The run has the old values (R14).
 fn removed(records: &Records<'_>, subject: &Subject<'_>) -> Option<LastChange> {
     let is_out = matches!(subject.finding, Finding::Leaving | Finding::Removed);
-    let noted = subject.last_change().is_some_and(|change| change.action == RunOperation::Delete);
+    let noted = subject.last_change().is_some_and(|change| change.action.removes());
     let (run, action) = records.removal(&subject.key, subject.known.filter(|_| is_out && !noted)?)?;
-    let change = LastChange::new(&run.name, RunOperation::Delete, records.now);
+    let change = LastChange::new(&run.name, action.op, records.now);
     Some(LastChange { before: Some(disconnect::before(action)), ..change })
 }
 

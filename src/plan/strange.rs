@@ -8,7 +8,7 @@ use super::observed::{KnownRun, Problem};
 use super::polling::LISTING_LAG;
 use super::runs;
 use super::snapshot::PbxReading;
-use crate::api::{LastChange, Managed, Reason, RunOperation, TeamsConnectorUser, UserState};
+use crate::api::{LastChange, Managed, Reason, TeamsConnectorUser, UserState};
 
 /// R16: nothing is written where most of those are missing who were connected. A person who knows better sets `requestedAt`, which
 /// adds them again: those of an open run are not missed. Read from status, as it can only hold writes back.
@@ -46,7 +46,7 @@ fn was_there(user: &TeamsConnectorUser, now: Timestamp) -> bool {
     let status = user.status.as_ref();
     let change = status.and_then(|status| status.last_change.as_ref());
     let is_old = |change: &LastChange| now.duration_since(change.at.0) >= LISTING_LAG;
-    let accepted = change.is_some_and(|change| change.action != RunOperation::Delete && is_old(change));
+    let accepted = change.is_some_and(|change| !change.action.removes() && is_old(change));
     let connected = change.is_none() && status.is_some_and(|status| status.state == Some(UserState::Connected));
     user.spec.managed != Managed::None && (accepted || connected)
 }

@@ -5,6 +5,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::observed::KnownUser;
 use super::reading::Person;
 use super::records;
+use super::replace::Successor;
 use super::snapshot::{ConnectorUser, TeamsUser};
 use crate::api::reasons::Shown;
 use crate::api::{LastChange, Managed, MatchedBy, MatchingRow, Reason, UserStage, UserState};
@@ -27,6 +28,10 @@ pub(super) struct Subject<'a> {
     pub row: Option<&'a MatchingRow>,
     /// Why the user stays with `teams` though a valid row names another Microsoft user.
     pub obstacle: Option<Reason>,
+    /// The Microsoft user whom the user would have, were that one not somebody else's.
+    pub claim: Option<&'a TeamsUser>,
+    /// Under which key the user was created again.
+    pub successor: Option<Successor<'a>>,
     /// The number that the user should have.
     pub number: Result<&'a E164, Reason>,
     /// The user's pair in the connector.
@@ -69,6 +74,8 @@ pub(super) enum Finding {
     Gone,
     /// Connected by this policy, no longer called for: nothing is taken away.
     Retained(UserStage),
+    /// Takes the place of a key that is gone, by the run that removes it.
+    Replacing,
     /// Removed from the connector by a run; the number is not read back as gone yet.
     Leaving,
     /// Removed, and the number is read back as gone.
@@ -122,6 +129,8 @@ impl<'a> Subject<'a> {
             known,
             person,
             teams: None,
+            claim: None,
+            successor: None,
             matched_by: None,
             row: None,
             obstacle: None,

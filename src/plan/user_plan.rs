@@ -319,7 +319,7 @@ impl Step {
     /// Whether service is taken away.
     #[must_use]
     pub fn takes_away(&self) -> bool {
-        matches!(self.op, RunOperation::Disable | RunOperation::Delete)
+        self.op == RunOperation::Disable || self.op.removes()
     }
 }
 
@@ -393,6 +393,7 @@ fn verb(op: RunOperation) -> &'static str {
         RunOperation::Enable => "enable",
         RunOperation::Disable => "disable",
         RunOperation::Delete => "delete",
+        RunOperation::Replace => "replace",
     }
 }
 

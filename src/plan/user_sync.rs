@@ -12,7 +12,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::counters;
 use super::decision::{self, Decision};
 use super::deleting;
-use super::disconnect::{self, Disconnect};
+use super::disconnect::{self, Disconnect, Role};
 use super::holding;
 use super::judge;
 use super::licenses;
@@ -22,6 +22,7 @@ use super::protection::{self, Protection};
 use super::readiness::{self, Outlook, Removing};
 use super::reading::{Presence, Reading};
 use super::records::Records;
+use super::replace;
 use super::rest;
 use super::retention;
 use super::rows::Rows;
@@ -70,8 +71,10 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
         subject.protected_by = protection.of(&subject.key).map(str::to_owned);
     }
     let is_older_reading = decision::is_older_reading(records, reading);
+    replace::mark(records, reading, previous, &mut subjects);
     let rests = rest::until(records, reading);
-    let disconnect = disconnect::plan(records, &subjects, &protection, is_older_reading, rests);
+    let licenses = licenses::unpromised(reading, &subjects);
+    let disconnect = disconnect::plan(records, &subjects, &protection, is_older_reading, rests, licenses);
     for subject in subjects.values_mut() {
         subject.restore = disconnect::restores(records, subject, &disconnect);
     }
@@ -79,7 +82,7 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
         if records.observed.deleting { Vec::new() } else { licenses::admit(records, reading, &mut subjects) };
     let decision = decision::decide(records, reading, &subjects, &admitted);
     for subject in subjects.values_mut() {
-        subject.managed = managed(subject, decision.has_run());
+        subject.managed = managed(subject, decision.has_run(), disconnect.roles.get(&subject.key).copied());
     }
     let users: Vec<_> = subjects
         .values()
@@ -180,21 +183,25 @@ fn open_runs(records: &Records<'_>, connect: &Decision, disconnect: &Decision) -
 
 /// The mark is written with the run and before the connector is asked. It is taken back when the run ended without the user
 /// and nothing is in the connector.
-fn managed(subject: &Subject<'_>, has_run: bool) -> Managed {
+fn managed(subject: &Subject<'_>, has_run: bool, role: Option<Role>) -> Managed {
     if subject.pair.is_some_and(|pair| pair.licensed) {
         return subject.managed;
     }
     match &subject.finding {
         Finding::Admitted(_) if subject.managed == Managed::None && has_run => Managed::Added,
+        Finding::Replacing if role == Some(Role::Executing) => Managed::Added,
         Finding::Keep
         | Finding::Admitted(_)
         | Finding::Unlisted
         | Finding::Retained(_)
         | Finding::Leaving
         | Finding::Stopped { reason: Reason::Disconnected, .. } => subject.managed,
-        Finding::Gone | Finding::Removed | Finding::Stopped { .. } | Finding::Wanted(_) | Finding::Present(_) => {
-            Managed::None
-        }
+        Finding::Gone
+        | Finding::Removed
+        | Finding::Replacing
+        | Finding::Stopped { .. }
+        | Finding::Wanted(_)
+        | Finding::Present(_) => Managed::None,
     }
 }
 

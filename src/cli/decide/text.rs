@@ -75,7 +75,9 @@ fn loses(action: &RunAction) -> Vec<String> {
     let calls = (expected.enabled != Some(false)).then(|| CALLS.to_owned());
     match op {
         RunOperation::Disable => calls.into_iter().collect(),
-        RunOperation::Delete => calls.into_iter().chain(number).chain(["the connector license".to_owned()]).collect(),
+        RunOperation::Delete | RunOperation::Replace => {
+            calls.into_iter().chain(number).chain(["the connector license".to_owned()]).collect()
+        }
         RunOperation::Put => number.filter(|number| args.phone_number.as_ref() != Some(number)).into_iter().collect(),
         RunOperation::Enable => Vec::new(),
     }
@@ -91,6 +93,7 @@ fn gets(action: &RunAction) -> Vec<String> {
             calls.into_iter().chain(number).collect()
         }
         RunOperation::Enable => vec![CALLS.to_owned()],
+        RunOperation::Replace => args.new_user.iter().map(|key| format!("the same under key {key}")).collect(),
         RunOperation::Disable | RunOperation::Delete => Vec::new(),
     }
 }

@@ -116,7 +116,7 @@ fn operation(step: &Step) -> BatchOperation {
         RunOperation::Put => (BatchMethod::Put, Some(put())),
         RunOperation::Enable => (BatchMethod::Enable, None),
         RunOperation::Disable => (BatchMethod::Disable, None),
-        RunOperation::Delete => (BatchMethod::Delete, None),
+        RunOperation::Delete | RunOperation::Replace => (BatchMethod::Delete, None),
     };
     BatchOperation { id: step.user.to_string(), method, goto_user_key: step.user.clone(), if_match: None, body }
 }

@@ -236,13 +236,16 @@ fn action() -> impl Strategy<Value = RunAction> {
         RunOperation::Enable,
         RunOperation::Disable,
         RunOperation::Delete,
+        RunOperation::Replace,
     ]);
-    (0_usize..9, 0_usize..9, any::<bool>(), op).prop_map(|(user, teams, in_connector, op)| RunAction {
+    let new = proptest::option::of(0_usize..9);
+    (0_usize..9, 0_usize..9, any::<bool>(), op, new).prop_map(|(user, teams, in_connector, op, new)| RunAction {
         user: key(user).to_string(),
         op,
         args: ActionArgs {
             teams_user_id: Some(teams_id(teams).to_string()),
             phone_number: Some(number(user).as_str().to_owned()),
+            new_user: new.map(|new| key(new).to_string()),
         },
         expected: ActionExpected {
             in_connector,

@@ -52,7 +52,7 @@ fn is_done(pairs: &BTreeMap<UserKey, bool>, op: RunOperation, user: &UserKey) ->
         (RunOperation::Put, pair) => pair.is_some(),
         (RunOperation::Enable, pair) => pair == Some(&true),
         (RunOperation::Disable, pair) => pair != Some(&true),
-        (RunOperation::Delete, pair) => pair.is_none(),
+        (RunOperation::Delete | RunOperation::Replace, pair) => pair.is_none(),
     }
 }
 

@@ -20,6 +20,7 @@ mod ownership;
 mod printing;
 mod properties;
 mod refusals;
+mod replacing;
 mod resuming;
 mod rows;
 mod running;

@@ -164,6 +164,15 @@ impl World {
         self.candidates.retain(|candidate| candidate.key != key(index));
     }
 
+    /// The person is created again in GoTo, under another key and with everything else as it was.
+    pub(super) fn recreate_person(&mut self, index: usize, new: usize) {
+        let (old, new) = (key(index), key(new));
+        let keys = self.people.iter_mut().map(|user| &mut user.key).chain(self.lines.iter_mut().map(|it| &mut it.key));
+        for found in keys.chain(self.candidates.iter_mut().map(|it| &mut it.key)).filter(|it| **it == old) {
+            *found = new.clone();
+        }
+    }
+
     /// The Microsoft user is deleted.
     pub(super) fn remove_teams_user(&mut self, index: usize) {
         self.teams.retain(|user| user.id != teams_id(index));
@@ -184,7 +193,7 @@ impl World {
             return refused;
         }
         let Some(pair) = self.pairs.iter_mut().find(|pair| pair.key == step.user) else { return StepResult::Accepted };
-        if step.op == RunOperation::Delete {
+        if step.op.removes() {
             assert!(!pair.enabled, "deleted while enabled");
             self.pairs.retain(|pair| pair.key != step.user);
             self.entitlement.licenses_in_use -= 1;

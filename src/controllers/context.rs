@@ -13,8 +13,11 @@ use kube::{Client, ResourceExt};
 use super::expectations::Expectations;
 use super::observer::Observers;
 use super::session::Sessions;
-use crate::api::{PAUSED, REQUESTED_AT, TeamsConnectorAccount, TeamsConnectorUser, UserSyncPolicy, UserSyncRun};
+use crate::api::{
+    ADOPTED, PAUSED, REQUESTED_AT, TeamsConnectorAccount, TeamsConnectorUser, UserSyncPolicy, UserSyncRun,
+};
 use crate::clock::Clock;
+use crate::plan::adoption::Adopted;
 use crate::plan::user_plan::EarlyWarning;
 use crate::runtime::lanes::Lanes;
 use crate::runtime::metrics::Metrics;
@@ -124,7 +127,7 @@ impl Context {
             .flat_map(|stores| stores.policies.state())
             .filter(|policy| policy.namespace() == namespace && policy.spec.account_ref.name == name)
             .collect();
-        found.sort_by_key(|policy| (policy.creation_timestamp().map(|time| time.0), policy.name_any()));
+        found.sort_by_cached_key(|policy| seniority(policy));
         found
     }
 
@@ -137,7 +140,7 @@ impl Context {
             .flat_map(|stores| stores.users.state_filter(|user| user.spec.policy_ref.name == name))
             .filter(|user| user.namespace() == namespace)
             .collect();
-        found.sort_by_key(|user| user.name_any());
+        found.sort_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
         found
     }
 
@@ -150,7 +153,7 @@ impl Context {
             .flat_map(|stores| stores.runs.state_filter(|run| run.spec.policy_ref.name == name))
             .filter(|run| run.namespace() == namespace)
             .collect();
-        found.sort_by_key(|run| run.name_any());
+        found.sort_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
         found
     }
 
@@ -166,6 +169,14 @@ impl Context {
             self.policies.wake(ObjectRef::from_obj(policy.as_ref()));
         }
     }
+}
+
+/// What decides which of two policies for one PBX is the older one: the time of its first complete plan, which a restore from a
+/// backup keeps, then that of its creation, which a restore resets.
+fn seniority(policy: &UserSyncPolicy) -> (Timestamp, Option<Timestamp>, String) {
+    let mark = policy.annotations().get(ADOPTED).and_then(|mark| mark.parse::<Adopted>().ok());
+    let first_plan = mark.map_or(Timestamp::MAX, |mark| mark.at);
+    (first_plan, policy.creation_timestamp().map(|time| time.0), policy.name_any())
 }
 
 /// Whether nothing that a person decides about an object is newer than what was seen of it.
@@ -294,5 +305,38 @@ pub struct Written<'a> {
 impl Drop for Written<'_> {
     fn drop(&mut self) {
         self.writes.lock().insert(self.uid.to_owned(), self.clock.now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use k8s_openapi::serde_json::{from_value, json};
+
+    use super::*;
+
+    fn policy(name: &str, created: &str, mark: Option<&str>) -> UserSyncPolicy {
+        let spec = json!({
+            "accountRef": {"name": "contoso"},
+            "pbx": {"organizationId": "00000000-0000-4000-8000-0000000000ff"},
+            "matching": {"automatic": {"teamsAttribute": "UserPrincipalName"}},
+        });
+        let mut policy = UserSyncPolicy::new(name, from_value(spec).unwrap());
+        policy.metadata.creation_timestamp = Some(Time(created.parse().unwrap()));
+        policy.metadata.annotations = mark.map(|mark| BTreeMap::from([(ADOPTED.to_owned(), mark.to_owned())]));
+        policy
+    }
+
+    /// R8, R10: which policy manages a PBX outlives a restore, which gives every object a new time of creation, in any order.
+    #[test]
+    fn the_policy_that_planned_first_is_the_older_one_whenever_it_was_created() {
+        let first = policy("z-first", "2026-03-02T00:00:00Z", Some("Matched@2026-01-05T08:00:00Z"));
+        let second = policy("a-second", "2026-03-01T00:00:00Z", None);
+        let garbled = policy("b-third", "2026-03-03T00:00:00Z", Some("long ago"));
+        let mut policies = [garbled, second, first];
+        policies.sort_by_cached_key(seniority);
+        assert_eq!(policies.map(|policy| policy.name_any()), ["z-first", "a-second", "b-third"]);
     }
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
+use super::error::PassError;
 use crate::api::{ClientSecretCredentials, NameRef, Reason, TeamsConnectorAccount};
 use crate::clients::Connections;
 use crate::clients::connector::ConnectorClient;
@@ -51,6 +52,19 @@ pub enum SessionError {
     /// The API server could not be asked; nothing is known about the Secret.
     #[error("reading a Secret")]
     Kubernetes(#[source] Box<kube::Error>),
+}
+
+impl SessionError {
+    /// What must be mended.
+    ///
+    /// # Errors
+    /// When the API server could not be asked: the pass ends, and nothing is concluded.
+    pub(super) fn problem(self) -> Result<Problem, PassError> {
+        match self {
+            Self::Problem(problem) => Ok(problem),
+            Self::Kubernetes(source) => Err(PassError::Kubernetes { doing: "reading a Secret", source }),
+        }
+    }
 }
 
 /// Makes sessions.

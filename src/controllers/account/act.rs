@@ -7,7 +7,7 @@ use crate::clients::connector::wire::{StartSync, SyncKind};
 use crate::clients::error::{ApiError, Class};
 use crate::controllers::context::Context;
 use crate::controllers::error::{PassError, advised, problem};
-use crate::controllers::session::{Session, SessionError};
+use crate::controllers::session::Session;
 use crate::plan::account::{AccountPlan, AccountStep, StepProblem};
 
 /// Takes the steps in order and tells which failed; each is on its own.
@@ -24,12 +24,10 @@ pub(super) async fn act(
     }
     let session = match ctx.sessions.open(account).await {
         Ok(session) => session,
-        Err(SessionError::Problem(problem)) => {
+        Err(error) => {
+            let problem = error.problem()?;
             let failed = |step: &AccountStep| StepProblem { step: step.clone(), problem: advised(&problem) };
             return Ok(plan.steps.iter().map(failed).collect());
-        }
-        Err(SessionError::Kubernetes(source)) => {
-            return Err(PassError::Kubernetes { doing: "reading a Secret", source });
         }
     };
     let uid = account.uid().unwrap_or_default();

@@ -14,7 +14,7 @@ use crate::api::{Reason, TeamsConnectorAccount};
 use crate::clock::Clock;
 use crate::controllers::error::PassError;
 use crate::controllers::frame::later;
-use crate::controllers::session::{SessionError, Sessions};
+use crate::controllers::session::Sessions;
 use crate::plan::observed::{Problem, ReadingKind};
 use crate::plan::snapshot::Snapshot;
 use crate::runtime::metrics::Metrics;
@@ -117,15 +117,8 @@ impl Task {
                 let snapshot = Some(Arc::new(snapshot));
                 self.publisher.send_replace(Reading { snapshot, previous, problem: None, tried_at });
             }
-            Err(SessionError::Problem(problem)) => {
-                self.publisher.send_replace(Reading { problem: Some(problem), tried_at, ..before });
-            }
-            // The account's plan says when it is asked again, as for any other trouble with Secrets.
-            Err(SessionError::Kubernetes(source)) => {
-                let cause = PassError::Kubernetes { doing: "reading a Secret", source }.cause();
-                tracing::warn!(cause, "a Secret could not be read");
-                let message = "The API server could not be asked for the Secrets of the account.".to_owned();
-                let problem = Some(Problem { reason: Reason::SecretUnreadable, message });
+            Err(error) => {
+                let problem = Some(error.problem().unwrap_or_else(|error| unreadable(&error)));
                 self.publisher.send_replace(Reading { problem, tried_at, ..before });
             }
         }
@@ -143,4 +136,11 @@ impl Task {
             if complete { interval } else { (RETRY * (1_i32 << self.failures.min(6).saturating_sub(1))).min(interval) };
         later(began, wait, &uid)
     }
+}
+
+/// The account's plan says when it is asked again, as for any other trouble with Secrets.
+fn unreadable(error: &PassError) -> Problem {
+    tracing::warn!(cause = error.cause(), "a Secret could not be read");
+    let message = "The API server could not be asked for the Secrets of the account.".to_owned();
+    Problem { reason: Reason::SecretUnreadable, message }
 }

@@ -10,7 +10,7 @@ use crate::clients::connector::wire::{BatchMethod, BatchOperation, BatchResult, 
 use crate::clients::error::{ApiError, word};
 use crate::controllers::context::Context;
 use crate::controllers::error::{PassError, refusal};
-use crate::controllers::session::{Session, SessionError};
+use crate::controllers::session::Session;
 use crate::domain::{OrganizationId, UserKey};
 use crate::plan::acted::{self, ActOutcome, Refusal, StepResult};
 use crate::plan::user_plan::{Step, UserPlan};
@@ -32,12 +32,9 @@ pub(super) async fn act(
     let mut outcome = ActOutcome::default();
     let session = match ctx.sessions.open(account).await {
         Ok(session) => session,
-        Err(SessionError::Problem(problem)) => {
-            outcome.refusal = Some(Refusal { reason: problem.reason, until: None });
+        Err(error) => {
+            outcome.refusal = Some(Refusal { reason: error.problem()?.reason, until: None });
             return Ok(outcome);
-        }
-        Err(SessionError::Kubernetes(source)) => {
-            return Err(PassError::Kubernetes { doing: "reading a Secret", source });
         }
     };
     let began = Instant::now();

@@ -41,7 +41,7 @@ pub(super) fn of(records: &Records<'_>, subject: &Subject<'_>) -> Candidacy {
         return Candidacy::Not;
     };
     let is_gone = subject.gone.is_some() && matches!(subject.finding, Finding::Retained(_));
-    let is_ours = subject.managed != Managed::None && known.spec.managed != Managed::None;
+    let is_ours = records.owns(subject.managed, known, pair) && known.spec.managed != Managed::None;
     let is_left = pair.enabled || op.removes();
     if !is_gone || !is_ours || !is_left || subject.protected_by.is_some() {
         return Candidacy::Not;

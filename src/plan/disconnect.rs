@@ -6,16 +6,17 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
 use super::candidates::{self, Candidacy};
 use super::decision::{self, Decision};
 use super::deleting;
 use super::guard::{self, Count};
-use super::observed::KnownRun;
+use super::observed::{KnownRun, KnownUser};
 use super::polling;
 use super::protection::Protection;
-use super::records::{self, Records};
+use super::records::Records;
 use super::replace;
 use super::run_status::{Tally, Wait};
 use super::runs::{self, MAX_ACTIONS, Verdict};
@@ -109,7 +110,8 @@ impl Planner<'_, '_> {
         }
         let actions: Vec<_> = self.ripe.iter().take(MAX_ACTIONS).filter_map(|it| action(records, it)).collect();
         let to_remove = actions.iter().filter(|action| action.op.removes()).count();
-        let waiting = self.held(count, self.ripe.len(), can_call(self.ripe.iter().copied()));
+        let is_refused = self.ripe.iter().any(|it| is_denied(&it));
+        let waiting = self.held(count, self.ripe.len(), can_call(self.ripe.iter().copied()), is_refused);
         if waiting.is_some() {
             for role in roles.values_mut() {
                 *role = Role::Awaiting;
@@ -132,7 +134,9 @@ impl Planner<'_, '_> {
     }
 
     /// Why the actions wait for a decision (R1, R2, R3, R6).
-    fn held(&self, count: Count, planned: usize, taken: usize) -> Option<Wait> {
+    ///
+    /// `is_refused`: somebody denied to take service away from one of them; that the set changed is no reason to do it unasked.
+    fn held(&self, count: Count, planned: usize, taken: usize, is_refused: bool) -> Option<Wait> {
         let spec = self.records.observed.spec;
         if self.records.observed.deleting {
             return Some(Wait::Approval);
@@ -140,13 +144,16 @@ impl Planner<'_, '_> {
         if count.is_exceeded_by(planned, taken) {
             return Some(Wait::Guard { planned: planned + count.in_window, allowed: count.allowed });
         }
-        (spec.approval != Approval::Automatic).then_some(Wait::Approval)
+        (is_refused || spec.approval != Approval::Automatic).then_some(Wait::Approval)
     }
 
     fn go_on(&self, run: &KnownRun, count: Count) -> Disconnect {
         let verdicts = self.verdicts(run);
         let tally = decision::tally(&verdicts);
-        let status = decision::status_of(run, &verdicts, self.records.now);
+        let mut status = decision::status_of(run, &verdicts, self.records.now);
+        if status.started_at.is_none() && self.took_away(run, &verdicts) {
+            status.started_at = Some(Time(self.records.now));
+        }
         let limit = self.records.failure_limit();
         let ending = decision::superseded(self.records, run).or_else(|| tally.ending(limit));
         if let Some(ending) = ending {
@@ -178,9 +185,11 @@ impl Planner<'_, '_> {
         let others: Vec<_> = self.ripe.iter().copied().filter(|it| !live.contains(&it.key)).collect();
         let todo = live.iter().filter_map(|key| self.subjects.get(*key));
         let taken = can_call(todo.chain(others.iter().copied()));
+        let live_names: HashSet<&str> = live.iter().map(|key| key.as_str()).collect();
+        let is_refused = records.denied(RunType::Disconnect).any(|user| live_names.contains(user));
         let own = guard::done(run).max(live.len());
         let planned = own + others.len();
-        let held = if run.spec.decision.is_none() { self.held(count, planned, taken) } else { None };
+        let held = if run.spec.decision.is_none() { self.held(count, planned, taken, is_refused) } else { None };
         if held.is_some() {
             held
         } else if let Some(wait) = decision::stopped(records, run, self.is_older_reading) {
@@ -248,6 +257,19 @@ impl Planner<'_, '_> {
         )
     }
 
+    /// Whether somebody lost something by the run, though the process ended or the connector did not answer before that was noted.
+    fn took_away(&self, run: &KnownRun, verdicts: &[(UserKey, Verdict)]) -> bool {
+        let is_off = |key: &UserKey| self.subjects.get(key).is_some_and(|it| it.pair.is_some_and(|pair| !pair.enabled));
+        let was_on = |key: &UserKey| {
+            let action = run.spec.actions.iter().find(|action| action.user == key.as_str());
+            action.is_some_and(|action| action.expected.enabled == Some(true))
+        };
+        verdicts.iter().any(|(key, verdict)| match verdict {
+            Verdict::Done => true,
+            _ => self.is_begun(run, key) && is_off(key) && was_on(key),
+        })
+    }
+
     fn is_begun(&self, run: &KnownRun, user: &UserKey) -> bool {
         self.records.users.get(user).is_some_and(|known| known.spec.leaving.as_deref() == Some(run.name.as_str()))
     }
@@ -290,7 +312,8 @@ impl Planner<'_, '_> {
         if subject.protected_by.is_some() {
             return skip("the user is protected");
         }
-        if subject.managed == Managed::None || subject.known.is_none_or(|it| it.spec.managed == Managed::None) {
+        let owns = |known: &KnownUser| self.records.owns(subject.managed, known, pair);
+        if subject.known.is_none_or(|known| known.spec.managed == Managed::None || !owns(known)) {
             return skip("the user is not managed by this policy");
         }
         let Some(gone) = subject.gone.filter(|_| matches!(subject.finding, Finding::Retained(_))) else {
@@ -400,7 +423,5 @@ pub(super) fn restores(records: &Records<'_>, subject: &Subject<'_>, disconnect:
             }
             None => false,
         };
-    // Whose pair another Microsoft user has is never touched.
-    let same = records::pin(known) == subject.pair.map(|pair| pair.teams_user);
-    !stays_disabled && same
+    !stays_disabled && subject.pair.is_some_and(|pair| records.owns(subject.managed, known, pair))
 }

@@ -50,13 +50,19 @@ pub(super) fn count(
     let enabled: HashSet<&str> = subjects.values().filter(|it| can_call(it)).map(|it| it.key.as_str()).collect();
     let others = records.disconnects.iter().filter(|run| judged.is_none_or(|judged| judged.name != run.name));
     let within: Vec<_> = others.filter(|run| is_within(run, guard, records.now)).collect();
-    let in_window = within.iter().filter(|run| run.spec.decision != Some(Decision::Approve)).map(|run| done(run)).sum();
+    let in_window = within.iter().filter(|run| !was_approved(run)).map(|run| done(run)).sum();
     let of_runs = within.iter().filter(|run| done(run) > 0).map(|run| **run).chain(judged);
     let touched: HashSet<&str> =
         of_runs.flat_map(|run| run.spec.actions.iter().map(|action| action.user.as_str())).collect();
     let lost = touched.difference(&enabled).count();
     let allowed = allowed(guard, enabled.len() + lost);
     Count { in_window, allowed, enabled: enabled.len() }
+}
+
+/// Whether somebody approved the run before its end: what a finished run is said to be raises no limit (R6).
+fn was_approved(run: &KnownRun) -> bool {
+    let seen = run.status.decision.as_ref().map(|seen| seen.value);
+    run.spec.decision == Some(Decision::Approve) && seen == Some(Decision::Approve)
 }
 
 /// Whether the run counts: it is open, or not longer over than the window.

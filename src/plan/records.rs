@@ -171,6 +171,17 @@ impl<'a> Records<'a> {
         pair.external_id.as_deref() == Some(self.observed.external_id)
     }
 
+    /// Whether the pair is the one that this policy added for the user, or took over: one that somebody made since, or gave another
+    /// Microsoft user, is nobody's but theirs (R8).
+    pub(super) fn owns(&self, managed: Managed, known: &KnownUser, pair: &ConnectorUser) -> bool {
+        let is_marked = match managed {
+            Managed::None => false,
+            Managed::Added => self.is_ours(pair),
+            Managed::Adopted => true,
+        };
+        is_marked && pin(known).is_none_or(|pin| pin == pair.teams_user)
+    }
+
     /// When users whose write failed may be tried again.
     pub(super) fn retry_at(&self) -> Option<Timestamp> {
         let stored = self.observed.status.failure.as_ref().map(|failure| failure.next_attempt_time.0);

@@ -6,7 +6,7 @@ use super::guard;
 use super::observed::KnownRun;
 use super::records::Records;
 use super::runs;
-use super::subjects::Subject;
+use super::subjects::{Finding, Subject};
 use crate::api::{Decision, RunAction, RunType};
 use crate::domain::UserKey;
 
@@ -17,7 +17,7 @@ use crate::domain::UserKey;
 pub(super) fn obsolete(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> Vec<String> {
     let limit = records.observed.spec.history_limit as usize;
     let leaving: HashSet<&str> = records.users.values().filter_map(|user| user.spec.leaving.as_deref()).collect();
-    let is_out = |it: &&Subject<'_>| it.gone.is_some() || it.pair.is_none();
+    let is_out = |it: &&Subject<'_>| it.gone.is_some() || it.pair.is_none() || it.finding == Finding::Keep;
     let out: HashSet<&str> = subjects.values().filter(is_out).map(|it| it.key.as_str()).collect();
     let recurs = |action: &RunAction| out.contains(action.user.as_str());
     let is_needed = |run: &KnownRun| {

@@ -149,7 +149,7 @@ pub(super) fn frozen(
         decision: None,
         decided_by: None,
     };
-    Some((name(observed.name, &spec.plan_hash, &observed.runs), spec))
+    Some((name(observed, &spec.plan_hash), spec))
 }
 
 fn action(subject: &Subject<'_>) -> Option<RunAction> {
@@ -199,11 +199,17 @@ fn hash(value: &impl serde::Serialize) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(json)))
 }
 
-/// `<policy>-<first 8 of the hash>-<attempt>`: one more than any attempt that is known.
-fn name(policy: &str, plan_hash: &str, runs: &[KnownRun]) -> String {
+/// `<policy>-<first 8 of the hash>-<attempt>`: one more than any attempt that is known, or that a user's object still names.
+fn name(observed: &ObservedPolicy<'_>, plan_hash: &str) -> String {
     let short: String = plan_hash.trim_start_matches("sha256:").chars().take(8).collect();
-    let stem = format!("{policy}-{short}-");
-    let attempts = runs.iter().filter_map(|run| run.name.strip_prefix(&stem)?.parse::<u32>().ok());
+    let stem = format!("{}-{short}-", observed.name);
+    let of_user = |user: &KnownUser| {
+        let changed = user.status.last_change.as_ref().map(|change| change.run.clone());
+        [changed, user.spec.leaving.clone()]
+    };
+    let by_users = observed.users.iter().flat_map(of_user).flatten();
+    let names = observed.runs.iter().map(|run| run.name.clone()).chain(by_users);
+    let attempts = names.filter_map(|name| name.strip_prefix(&stem)?.parse::<u32>().ok());
     format!("{stem}{}", attempts.max().unwrap_or(0).saturating_add(1))
 }
 

@@ -12,6 +12,7 @@ mod funnel;
 mod garbage;
 mod guarding;
 mod incomplete;
+mod lasting;
 mod leaving;
 mod long_runs;
 mod matching;

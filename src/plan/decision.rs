@@ -16,8 +16,8 @@ use super::snapshot::JobState;
 use super::subjects::{Finding, Subject};
 use super::user_plan::{ClosedRun, NewRun, ResumedRun, RunPlan, Step};
 use crate::api::{
-    Approval, Counters, Decision as Decided, Managed, RunAction, RunSummary, RunType, SeenDecision, UserSyncRunSpec,
-    UserSyncRunStatus,
+    Approval, Counters, Decision as Decided, Managed, RunAction, RunOperation, RunSummary, RunType, SeenDecision,
+    UserSyncRunSpec, UserSyncRunStatus,
 };
 use crate::domain::UserKey;
 
@@ -58,16 +58,22 @@ impl Decider<'_, '_> {
             };
             let restored =
                 subjects.values().filter(|it| it.restore && records.held(&it.key).is_none_or(|_| !is_waiting(records)));
-            let candidates: Vec<_> = restored.chain(admitted.iter().filter_map(ready)).collect();
+            // Calls are given back at once and alone: no approval, no import and no newcomer delays them.
+            let mut candidates: Vec<_> = restored.collect();
+            let waits = candidates.is_empty() && records.observed.spec.approval == Approval::All;
+            if candidates.is_empty() {
+                candidates.extend(admitted.iter().filter_map(ready));
+            }
             let may = records.may_write() && !is_older_reading(self.records, self.reading);
             let new = if may { runs::new_run(records, &candidates) } else { None };
-            let waiting = (records.observed.spec.approval == Approval::All).then_some(Wait::Approval);
+            let waiting = waits.then_some(Wait::Approval);
             return new.map_or(Decision::None, |(name, spec)| Decision::Create(name, spec, waiting));
         };
         let verdicts = runs::verdicts(records, run, subjects);
         let tally = tally(&verdicts);
         let status = status_of(run, &verdicts, records.now);
-        match superseded(records, run).or_else(|| tally.ending(records.failure_limit())) {
+        let ending = superseded(records, run).or_else(|| tally.ending(records.failure_limit()));
+        match ending.or_else(|| self.gives_way(run, subjects).then_some(Ending::Superseded)) {
             Some(ending) => Decision::Close(run.name.clone(), status, tally, ending),
             None => Decision::Resume(self.resume(run, status, verdicts, subjects)),
         }
@@ -98,8 +104,17 @@ impl Decider<'_, '_> {
         ResumedRun { name: run.name.clone(), steps, waiting, skipped, tally, status, limit }
     }
 
+    /// Whether a run that has not begun keeps somebody waiting who is to get calls back.
+    fn gives_way(&self, run: &KnownRun, subjects: &BTreeMap<UserKey, Subject<'_>>) -> bool {
+        let records = self.records;
+        let mut restored = subjects.values().filter(|it| it.restore && records.action(&it.key).is_none());
+        let waits = |it: &Subject<'_>| records.held(&it.key).is_none_or(|_| !is_waiting(records));
+        run.status.started_at.is_none() && records.may_write() && restored.any(waits)
+    }
+
     fn waiting(&self, run: &KnownRun, nothing: bool, unmarked: bool) -> Option<Wait> {
-        if self.records.observed.spec.approval == Approval::All && run.spec.decision.is_none() {
+        let gives_back = is_giving_back(run);
+        if !gives_back && self.records.observed.spec.approval == Approval::All && run.spec.decision.is_none() {
             Some(Wait::Approval)
         } else if let Some(wait) = stopped(self.records, run, is_older_reading(self.records, self.reading)) {
             Some(wait)
@@ -107,7 +122,7 @@ impl Decider<'_, '_> {
             Some(Wait::Agreement)
         } else if unmarked {
             Some(Wait::Objects)
-        } else if self.is_imported() {
+        } else if gives_back || self.is_imported() {
             None
         } else {
             Some(Wait::Import)
@@ -232,6 +247,11 @@ impl Decision {
             },
         }
     }
+}
+
+/// Whether the run does nothing but give calls back.
+fn is_giving_back(run: &KnownRun) -> bool {
+    run.spec.actions.iter().all(|action| action.op == RunOperation::Enable)
 }
 
 /// Since when an import is awaited: the start of the newest one, if it is younger than the run.

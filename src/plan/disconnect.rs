@@ -18,8 +18,8 @@ use super::polling;
 use super::protection::Protection;
 use super::records::Records;
 use super::replace;
-use super::run_status::{Tally, Wait};
-use super::runs::{self, MAX_ACTIONS, Verdict};
+use super::run_status::{Ending, Tally, Wait};
+use super::runs::{self, MAX_ACTIONS, MAX_FAILURES, Verdict};
 use super::snapshot::ConnectorUser;
 use super::subjects::{Absence, Finding, Subject};
 use super::user_plan::{EarlyWarning, ResumedRun, Step};
@@ -155,9 +155,11 @@ impl Planner<'_, '_> {
             status.started_at = Some(Time(self.records.now));
         }
         let limit = self.records.failure_limit();
-        let ending = decision::superseded(self.records, run).or_else(|| tally.ending(limit));
+        // A failure or veto that cannot be noted any more would be tried again in every pass.
+        let is_full = || (run.status.failures.len() >= MAX_FAILURES).then_some(Ending::FailureLimit);
+        let ending = decision::superseded(self.records, run).or_else(|| tally.ending(limit)).or_else(is_full);
         if let Some(ending) = ending {
-            let role = if ending == super::run_status::Ending::Denied { Role::Denied } else { Role::Queued };
+            let role = if ending == Ending::Denied { Role::Denied } else { Role::Queued };
             let roles = self.ripe.iter().map(|it| (it.key.clone(), role)).collect();
             return result(Decision::Close(run.name.clone(), status, tally, ending), roles, count, 0);
         }
@@ -416,6 +418,7 @@ pub(super) fn restores(records: &Records<'_>, subject: &Subject<'_>, disconnect:
     let is_gone = subject.gone.is_some() && matches!(subject.finding, Finding::Retained(_));
     let stays_disabled = is_gone
         && subject.protected_by.is_none()
+        && !records.is_vetoed(subject)
         && match candidates::operation(records, subject) {
             Some(RunOperation::Disable) => true,
             Some(_) => {

@@ -10,7 +10,7 @@ use super::run_status::Wait;
 use super::runs::{self, Held};
 use super::snapshot::{Activity, ConnectorUser};
 use super::subjects::{Finding, Subject};
-use crate::api::{Decision, Managed, Reason, RunAction, RunOperation, RunType};
+use crate::api::{Decision, Managed, Reason, RunAction, RunFailure, RunOperation, RunType};
 use crate::domain::{EntraObjectId, UserKey};
 
 /// The policy's own objects and what they say.
@@ -180,6 +180,15 @@ impl<'a> Records<'a> {
             Managed::Adopted => true,
         };
         is_marked && pin(known).is_none_or(|pin| pin == pair.teams_user)
+    }
+
+    /// Whether the run that disabled the user found him by id later: he gets the calls back before anything else is done.
+    pub(super) fn is_vetoed(&self, subject: &Subject<'_>) -> bool {
+        let run = subject.known.and_then(|known| self.removal(&subject.key, known)).map(|(run, _)| run);
+        let still = |failure: &RunFailure| {
+            failure.user == subject.key.as_str() && failure.reason == Reason::StillPresent.as_str()
+        };
+        run.is_some_and(|run| run.status.failures.iter().any(still))
     }
 
     /// When users whose write failed may be tried again.

@@ -81,6 +81,9 @@ pub(super) fn was_stopped(run: &KnownRun, max_failure_percent: u32) -> bool {
 pub fn needs_import_after(runs: &[KnownRun], users: &[KnownUser]) -> Option<Timestamp> {
     let sorted = by_age(runs, RunType::Connect);
     let open = sorted.iter().find(|run| is_open(run))?;
+    if open.spec.actions.iter().all(|action| action.op == RunOperation::Enable) {
+        return None;
+    }
     let members: HashSet<&str> = open.spec.actions.iter().map(|action| action.user.as_str()).collect();
     let seen = users.iter().filter(|user| members.contains(user.spec.goto_user_key.as_str()));
     let newest = seen.map(|user| user.spec.first_seen.0).max().unwrap_or(open.spec.created_at.0);

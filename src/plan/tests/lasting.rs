@@ -147,3 +147,75 @@ fn a_name_that_a_user_still_names_is_not_given_again() {
     assert_eq!((cluster.puts.len(), cluster.state(3)), (puts + 1, Some(UserState::Connected)));
     assert!(!cluster.other_calls.contains(&(RunOperation::Delete, key(3))));
 }
+
+/// R12: whoever was cut off and is called for again gets the calls back at once, whatever another run waits for.
+#[test]
+fn calls_are_given_back_though_a_connect_run_waits() {
+    for approval in [Approval::Automatic, Approval::All] {
+        let mut cluster = removing(6, RemovalAction::Disable);
+        let before = cluster.clone();
+        leaves(&mut cluster, 0);
+        cluster.settle();
+        assert!(!cluster.world.pair(0).enabled);
+        cluster.spec.approval = approval;
+        cluster.generation += 1;
+        cluster.world.add_person(6);
+        cluster.read();
+        cluster.pass();
+        let newcomer = cluster.world.clone();
+        come_back(&mut cluster, &before);
+        cluster.world.people.extend(newcomer.people.into_iter().filter(|it| it.key == key(6)));
+        cluster.world.lines.extend(newcomer.lines.into_iter().filter(|it| it.key == key(6)));
+        cluster.world.candidates.extend(newcomer.candidates.into_iter().filter(|it| it.key == key(6)));
+        for _ in 0..6 {
+            cluster.read();
+            cluster.pass();
+        }
+        assert!(cluster.world.pair(0).enabled, "{approval:?}");
+        assert!(cluster.world.pairs.iter().all(|pair| pair.key != key(6)), "the newcomer waits for import or approval");
+    }
+}
+
+/// R5: found by id between the two halves of a removal, the user gets the calls back and keeps them while the listing lies on.
+#[test]
+fn a_veto_at_the_second_half_gives_the_calls_back() {
+    let mut cluster = removing(6, RemovalAction::Remove);
+    leaves(&mut cluster, 0);
+    for _ in 0..9 {
+        if cluster.other_calls.is_empty() {
+            let plan = cluster.pass();
+            cluster.between(&plan);
+        }
+    }
+    assert!(!cluster.world.pair(0).enabled);
+    cluster.found_by_id.insert(key(0));
+    for _ in 0..30 {
+        let plan = cluster.pass();
+        cluster.between(&plan);
+        cluster.now += minutes(10);
+    }
+    assert!(cluster.world.pair(0).enabled);
+}
+
+/// R5, R17: a run with more vetoes than it can note ends, and the next one keeps its distance.
+#[test]
+fn more_vetoes_than_a_run_can_note_end_it() {
+    let mut cluster = removing(300, RemovalAction::Remove);
+    cluster.spec.approval = Approval::Disconnects;
+    cluster.spec.removal.guard.max_count = 10_000;
+    cluster.generation += 1;
+    cluster.settle();
+    (0..249).for_each(|index| cluster.world.remove_person(index));
+    cluster.found_by_id.extend((0..250).map(key));
+    leaves(&mut cluster, 249);
+    cluster.settle_while_waiting();
+    decide(&mut cluster, Decision::Approve);
+    for _ in 0..20 {
+        cluster.wait(1);
+        cluster.read();
+        cluster.pass();
+    }
+    assert!(cluster.run_states().contains(&Some(RunState::Failed)), "{:?}", cluster.run_states());
+    assert!(cluster.other_calls.len() <= 150, "{} looks", cluster.other_calls.len());
+    assert_eq!(cluster.world.pairs.len(), 300);
+}

@@ -10,8 +10,8 @@ use super::arbitrary::cases;
 use super::cluster::Cluster;
 use super::world::{OURS, World, key, teams_id};
 use crate::api::{
-    AutomaticMatching, Decision, Managed, ManualMatching, MatchingRow, Period, RemovalAction, RunState, RunType,
-    TeamsAttribute,
+    AutomaticMatching, Decision, Managed, ManualMatching, MatchingRow, Period, RemovalAction, RunOperation, RunState,
+    RunType, TeamsAttribute,
 };
 use crate::plan::observed::KnownRun;
 
@@ -70,7 +70,8 @@ impl Model {
             }
             let since = self.gone_since.get(&index);
             let grace = SignedDuration::from_hours(1);
-            prop_assert!(since.is_some_and(|since| cluster.now.duration_since(*since) >= grace), "in grace: {index}");
+            let ripe = since.is_some_and(|since| cluster.now.duration_since(*since) >= grace);
+            prop_assert!(ripe || is_replaced(cluster, index, run), "in grace: {index}");
             prop_assert!(!cluster.spec.protected_users.contains(&key(index).to_string()), "protected: {index}");
             let pair = before.pairs.iter().find(|pair| pair.key == key(index)).unwrap();
             prop_assert_eq!(pair.external_id.as_deref(), Some(OURS));
@@ -120,6 +121,13 @@ fn run_open(cluster: &Cluster) -> Option<&KnownRun> {
             && matches!(run.status.state, None | Some(RunState::Running | RunState::AwaitingApproval))
     };
     cluster.runs.values().filter(open).min_by_key(|run| (run.spec.created_at.0, run.name.clone()))
+}
+
+/// Whether the run puts another key in the place of the user, whom GoTo no longer lists: there is no grace period then.
+fn is_replaced(cluster: &Cluster, index: usize, run: Option<&str>) -> bool {
+    let actions = cluster.runs.get(run.unwrap_or_default()).into_iter().flat_map(|run| &run.spec.actions);
+    let mut replaces = actions.filter(|it| it.user == key(index).as_str() && it.op == RunOperation::Replace);
+    replaces.next().is_some() && cluster.world.people.iter().all(|person| person.key != key(index))
 }
 
 fn is_approved(cluster: &Cluster, run: &str) -> bool {

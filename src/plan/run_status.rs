@@ -258,6 +258,8 @@ pub fn closed(before: &UserSyncRunStatus, tally: Tally, ending: Ending, now: Tim
         state: Some(ending.state()),
         outcome: Some(tally.outcome()),
         finished_at: Some(Time(now)),
+        // A batch whose answer got lost may have had its effect; a run that is over is not tried again.
+        refusal: None,
         observed_generation: generation(before),
         conditions: conditions::merge(&before.conditions, ending.drafts(), generation(before), now),
         ..before.clone()

@@ -43,8 +43,7 @@ pub(super) fn of(records: &Records<'_>, subject: &Subject<'_>) -> Candidacy {
     let is_gone = subject.gone.is_some() && matches!(subject.finding, Finding::Retained(_));
     let is_ours = records.owns(subject.managed, known, pair) && known.spec.managed != Managed::None;
     let is_left = pair.enabled || op.removes();
-    let is_half = known.spec.leaving.is_some() && !pair.enabled;
-    if is_half && records.is_vetoed(subject) {
+    if subject.is_half() && records.is_vetoed(subject) {
         return Candidacy::Not;
     }
     if !is_gone || !is_ours || !is_left || subject.protected_by.is_some() {

@@ -9,15 +9,15 @@ use super::counters::number;
 use super::observed::{KnownRun, Next, ReadingKind};
 use super::polling;
 use super::reading::Reading;
-use super::records::{self, Records};
+use super::records::Records;
 use super::run_status::{self, Ending, Tally, Wait};
 use super::runs::{self, Verdict};
 use super::snapshot::JobState;
 use super::subjects::{Finding, Subject};
 use super::user_plan::{ClosedRun, NewRun, ResumedRun, RunPlan, Step};
 use crate::api::{
-    Approval, Counters, Decision as Decided, Managed, RunAction, RunOperation, RunSummary, RunType, SeenDecision,
-    UserSyncRunSpec, UserSyncRunStatus,
+    Approval, Counters, Decision as Decided, RunAction, RunSummary, RunType, SeenDecision, UserSyncRunSpec,
+    UserSyncRunStatus,
 };
 use crate::domain::UserKey;
 
@@ -56,10 +56,8 @@ impl Decider<'_, '_> {
                     .get(key)
                     .filter(|it| matches!(it.finding, Finding::Admitted(attempt) if attempt.held.is_none()))
             };
-            let restored =
-                subjects.values().filter(|it| it.restore && records.held(&it.key).is_none_or(|_| !is_waiting(records)));
             // Calls are given back at once and alone: no approval, no import and no newcomer delays them.
-            let mut candidates: Vec<_> = restored.collect();
+            let mut candidates: Vec<_> = subjects.values().filter(|it| self.gets_calls_back(it)).collect();
             let waits = candidates.is_empty() && records.observed.spec.approval == Approval::All;
             if candidates.is_empty() {
                 candidates.extend(admitted.iter().filter_map(ready));
@@ -97,7 +95,8 @@ impl Decider<'_, '_> {
             }
         }
         let nothing = todo.is_empty();
-        let steps: Vec<Step> = todo.into_iter().filter(|step| is_marked(subjects.get(&step.user), step)).collect();
+        let is_marked = |step: &Step| subjects.get(&step.user).is_some_and(|it| it.is_marked(step.teams_user));
+        let steps: Vec<Step> = todo.into_iter().filter(is_marked).collect();
         let waiting = self.waiting(run, nothing, steps.is_empty());
         let steps = if waiting.is_some() { Vec::new() } else { steps };
         let limit = self.records.failure_limit();
@@ -106,14 +105,17 @@ impl Decider<'_, '_> {
 
     /// Whether a run that has not begun keeps somebody waiting who is to get calls back.
     fn gives_way(&self, run: &KnownRun, subjects: &BTreeMap<UserKey, Subject<'_>>) -> bool {
-        let records = self.records;
-        let mut restored = subjects.values().filter(|it| it.restore && records.action(&it.key).is_none());
-        let waits = |it: &Subject<'_>| records.held(&it.key).is_none_or(|_| !is_waiting(records));
-        run.status.started_at.is_none() && records.may_write() && restored.any(waits)
+        let kept_out = |it: &Subject<'_>| self.records.action(&it.key).is_none() && self.gets_calls_back(it);
+        run.status.started_at.is_none() && self.records.may_write() && subjects.values().any(kept_out)
+    }
+
+    /// Whether the user is to get calls back now: not while a try that failed waits for the next one.
+    fn gets_calls_back(&self, subject: &Subject<'_>) -> bool {
+        subject.restore && self.records.held(&subject.key).is_none_or(|_| !is_waiting(self.records))
     }
 
     fn waiting(&self, run: &KnownRun, nothing: bool, unmarked: bool) -> Option<Wait> {
-        let gives_back = is_giving_back(run);
+        let gives_back = runs::is_giving_back(run);
         if !gives_back && self.records.observed.spec.approval == Approval::All && run.spec.decision.is_none() {
             Some(Wait::Approval)
         } else if let Some(wait) = stopped(self.records, run, is_older_reading(self.records, self.reading)) {
@@ -249,11 +251,6 @@ impl Decision {
     }
 }
 
-/// Whether the run does nothing but give calls back.
-fn is_giving_back(run: &KnownRun) -> bool {
-    run.spec.actions.iter().all(|action| action.op == RunOperation::Enable)
-}
-
 /// Since when an import is awaited: the start of the newest one, if it is younger than the run.
 fn awaited_since(records: &Records<'_>) -> Timestamp {
     let created = records.open.map_or(records.now, |run| run.spec.created_at.0);
@@ -321,10 +318,4 @@ pub(super) fn tally(verdicts: &[(UserKey, Verdict)]) -> Tally {
         } += 1;
     }
     tally
-}
-
-/// Whether the stored object says already that the pair is ours: nothing is sent on the strength of a write that may be lost.
-fn is_marked(subject: Option<&Subject<'_>>, step: &Step) -> bool {
-    let known = subject.and_then(|subject| subject.known);
-    known.is_some_and(|it| it.spec.managed != Managed::None && records::pin(it) == Some(step.teams_user))
 }

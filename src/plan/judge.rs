@@ -164,9 +164,10 @@ impl<'a> Judge<'_, 'a> {
 /// Whether the number of somebody who was removed is read back as gone, and no change waits for a push any more (R13, R19).
 pub(super) fn is_freed(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>) -> bool {
     let Some(known) = subject.known else { return true };
+    let is_replaced = is_replaced(records, reading, subject);
     let is_replacing = records.successor(&subject.key).is_some() && records.is_executing(subject.known);
-    if is_replacing || is_replaced(records, reading, subject) {
-        return is_replaced(records, reading, subject);
+    if is_replaced || is_replacing {
+        return is_replaced;
     }
     let removed_at = known.status.last_change.as_ref().map(|change| change.at.0);
     let pushed = records.activity.is_some_and(|activity| {

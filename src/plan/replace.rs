@@ -21,7 +21,7 @@ use super::runs::Verdict;
 use super::snapshot::TeamsUser;
 use super::subjects::{Absence, Finding, Subject};
 use super::user_plan::Step;
-use crate::api::{Managed, PairValues, Reason, RunAction, RunOperation};
+use crate::api::{Managed, Reason, RunAction, RunOperation};
 use crate::domain::{E164, UserKey};
 
 /// The license of the old pair is read back as free within this time, or the new key waits for one like anybody else.
@@ -168,21 +168,10 @@ pub(super) fn second_half(
         return if late { skip("no connector license became free") } else { Verdict::Hold };
     }
     let (Some(teams), Ok(number)) = (new.teams, new.number) else { return Verdict::Hold };
-    let is_marked = new.known.is_some_and(|it| it.spec.managed != Managed::None && records::pin(it) == Some(teams.id));
-    if !is_marked {
+    if !new.is_marked(teams.id) {
         return Verdict::Hold;
     }
-    Verdict::Todo(Step {
-        user: new.key.clone(),
-        op: RunOperation::Put,
-        teams_user: teams.id,
-        number: Some(number.clone()),
-        external_id: records.observed.external_id.to_owned(),
-        is_last: true,
-        look: None,
-        address: None,
-        before: PairValues::default(),
-    })
+    Verdict::Todo(Step::put(&new.key, teams.id, number, records.observed.external_id))
 }
 
 /// Takes one of the licenses that are free now, if the step needs one.

@@ -15,8 +15,8 @@ use super::run_status::Tally;
 use super::subjects::{Finding, Subject};
 use super::user_plan::Step;
 use crate::api::{
-    ActionArgs, ActionExpected, DeletionPolicy, Managed, NameRef, PairValues, Reason, RunAction, RunFailure,
-    RunOperation, RunState, RunType, UserSyncPolicySpec, UserSyncRunSpec,
+    ActionArgs, ActionExpected, DeletionPolicy, Managed, NameRef, Reason, RunAction, RunFailure, RunOperation,
+    RunState, RunType, UserSyncPolicySpec, UserSyncRunSpec,
 };
 use crate::domain::{EntraObjectId, UserKey};
 
@@ -81,13 +81,18 @@ pub(super) fn was_stopped(run: &KnownRun, max_failure_percent: u32) -> bool {
 pub fn needs_import_after(runs: &[KnownRun], users: &[KnownUser]) -> Option<Timestamp> {
     let sorted = by_age(runs, RunType::Connect);
     let open = sorted.iter().find(|run| is_open(run))?;
-    if open.spec.actions.iter().all(|action| action.op == RunOperation::Enable) {
+    if is_giving_back(open) {
         return None;
     }
     let members: HashSet<&str> = open.spec.actions.iter().map(|action| action.user.as_str()).collect();
     let seen = users.iter().filter(|user| members.contains(user.spec.goto_user_key.as_str()));
     let newest = seen.map(|user| user.spec.first_seen.0).max().unwrap_or(open.spec.created_at.0);
     Some(sorted.iter().filter_map(|run| not_imported(run, &members)).fold(newest, Timestamp::max))
+}
+
+/// Whether the run does nothing but give calls back.
+pub(super) fn is_giving_back(run: &KnownRun) -> bool {
+    run.spec.actions.iter().all(|action| action.op == RunOperation::Enable)
 }
 
 /// When a run ended in which the connector did not know one of the users: another import is needed.
@@ -282,17 +287,7 @@ fn called_for(records: &Records<'_>, action: &RunAction, subject: &Subject<'_>) 
     if action.expected.in_connector != subject.pair.is_some() {
         return Verdict::Skip("the user's place in the connector changed".to_owned());
     }
-    Verdict::Todo(Step {
-        user: subject.key.clone(),
-        op: RunOperation::Put,
-        teams_user: teams.id,
-        number: Some(number.clone()),
-        external_id: records.observed.external_id.to_owned(),
-        is_last: true,
-        look: None,
-        address: None,
-        before: PairValues::default(),
-    })
+    Verdict::Todo(Step::put(&subject.key, teams.id, number, records.observed.external_id))
 }
 
 /// Whether the calls are still to be given back.
@@ -300,15 +295,5 @@ fn restored(records: &Records<'_>, subject: &Subject<'_>) -> Verdict {
     let Some(pair) = subject.pair.filter(|_| subject.restore) else {
         return Verdict::Skip("no longer called for".to_owned());
     };
-    Verdict::Todo(Step {
-        user: subject.key.clone(),
-        op: RunOperation::Enable,
-        teams_user: pair.teams_user,
-        number: None,
-        external_id: records.observed.external_id.to_owned(),
-        is_last: true,
-        look: None,
-        address: None,
-        before: PairValues::default(),
-    })
+    Verdict::Todo(Step::giving(RunOperation::Enable, &subject.key, pair.teams_user, records.observed.external_id))
 }

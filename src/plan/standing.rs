@@ -106,7 +106,6 @@ pub(super) fn kept(subject: &Subject<'_>, known: &KnownUser) -> PlannedUser {
 /// No longer called for, and still in the connector.
 fn retained(records: &Records<'_>, subject: &Subject<'_>, at: UserStage, role: Option<Role>) -> Stand {
     let keep = |reason| Stand::new(UserState::Retained, at, reason);
-    let is_half = subject.is_leaving() && subject.pair.is_some_and(|pair| !pair.enabled);
     if subject.protected_by.is_some() {
         return keep(Reason::Protected);
     }
@@ -115,7 +114,7 @@ fn retained(records: &Records<'_>, subject: &Subject<'_>, at: UserStage, role: O
         Some(Role::Awaiting) => Stand::new(UserState::Retained, UserStage::Approval, Reason::ApprovalPending),
         Some(Role::Denied) => Stand::new(UserState::Retained, UserStage::Approval, Reason::Denied),
         Some(Role::Queued) => keep(Reason::RemovalHeld),
-        None if is_half
+        None if subject.is_half()
             && candidates::operation(records, subject) == Some(RunOperation::Disable)
             && !subject.restore =>
         {

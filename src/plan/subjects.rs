@@ -146,6 +146,16 @@ impl<'a> Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// Whether the stored object says already that the pair is ours: nothing is sent on the strength of a write that may be lost.
+    pub(super) fn is_marked(&self, teams_user: EntraObjectId) -> bool {
+        self.known.is_some_and(|it| it.spec.managed != Managed::None && records::pin(it) == Some(teams_user))
+    }
+
+    /// Whether a run forbade the calls and the pair is still there.
+    pub(super) fn is_half(&self) -> bool {
+        self.is_leaving() && self.pair.is_some_and(|pair| !pair.enabled)
+    }
+
     /// Whether a run began to take service away from the user.
     pub(super) fn is_leaving(&self) -> bool {
         self.known.is_some_and(|known| known.spec.leaving.is_some())

@@ -316,6 +316,26 @@ impl RunPlan {
 }
 
 impl Step {
+    /// A write that gives service, done with one call and with nothing to look up before.
+    pub(super) fn giving(op: RunOperation, user: &UserKey, teams_user: EntraObjectId, external_id: &str) -> Self {
+        Self {
+            user: user.clone(),
+            op,
+            teams_user,
+            number: None,
+            external_id: external_id.to_owned(),
+            is_last: true,
+            look: None,
+            address: None,
+            before: PairValues::default(),
+        }
+    }
+
+    /// Adds the pair with this number.
+    pub(super) fn put(user: &UserKey, teams_user: EntraObjectId, number: &E164, external_id: &str) -> Self {
+        Self { number: Some(number.clone()), ..Self::giving(RunOperation::Put, user, teams_user, external_id) }
+    }
+
     /// Whether service is taken away.
     #[must_use]
     pub fn takes_away(&self) -> bool {

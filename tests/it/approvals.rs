@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kube::api::{Patch, PatchParams};
-use serde_json::{Value, json};
+use serde_json::json;
 use teams_connector_operator::devenv::objects;
 
 use crate::leaving::{batches, happens, in_state, open, pairs};
@@ -12,17 +12,10 @@ use crate::stage::{POLICY, Stage};
 /// The listing whose absences are believed when it agrees with itself.
 const ADMIN: &str = "/admin/rest/v1/accounts/{accountKey}/users";
 
-/// The Disconnect run that waits for a decision.
-async fn waiting(stage: &Stage) -> Option<Value> {
-    let runs = stage.environment.list("usrun").await.unwrap();
-    let waits = |run: &Value| run["spec"]["type"] == "Disconnect" && run["status"]["state"] == "AwaitingApproval";
-    runs.into_values().find(waits)
-}
-
 /// Until a run waits; its name.
 async fn held(stage: &Stage) -> String {
-    stage.advance_until("a run waits", "10m", 20, async || waiting(stage).await.is_some()).await;
-    waiting(stage).await.unwrap()["metadata"]["name"].as_str().unwrap().to_owned()
+    stage.advance_until("a run waits", "10m", 20, async || stage.waiting_run().await.is_some()).await;
+    stage.waiting_run().await.unwrap().0
 }
 
 async fn approve(stage: &Stage, run: &str) {

@@ -38,15 +38,9 @@ async fn connected(stage: &Stage, count: usize) {
 
 /// Until a run of the deletion waits for a decision; its name.
 async fn waiting(stage: &Stage) -> String {
-    let waits = async || waiting_now(stage).await.is_some();
+    let waits = async || stage.waiting_run().await.is_some();
     stage.advance_until("the run waits for a decision", "1m", 60, waits).await;
-    waiting_now(stage).await.unwrap()
-}
-
-async fn waiting_now(stage: &Stage) -> Option<String> {
-    let runs = stage.environment.list("usrun").await.unwrap();
-    let is_waiting = |run: &Value| run["spec"]["type"] == "Disconnect" && run["status"]["state"] == "AwaitingApproval";
-    runs.into_iter().find(|(_, run)| is_waiting(run)).map(|(name, _)| name)
+    stage.waiting_run().await.unwrap().0
 }
 
 async fn decide(stage: &Stage, run: &str, decision: &str) {
@@ -246,7 +240,7 @@ async fn until_gone(stage: &Stage, what: &str) {
 
 /// After a crash the rest may need a run, and a decision, of its own.
 async fn decide_what_waits(stage: &Stage) {
-    if let Some(run) = waiting_now(stage).await
+    if let Some((run, _)) = stage.waiting_run().await
         && stage.get("usrun", &run).await["spec"]["decision"].is_null()
     {
         decide(stage, &run, "Approve").await;

@@ -212,7 +212,8 @@ fn beyond_the_wire(place: &str, code: &str) -> Vec<String> {
     other.map(|(at, _)| format!("{}: a client beyond its wire types", code[..at].matches('\n').count() + 1)).collect()
 }
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+/// Every Rust source below the folder.
+pub(crate) fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -102,9 +102,7 @@ async fn held(stage: &Stage) -> String {
 
 /// The Disconnect run that waits for a decision.
 async fn waiting(stage: &Stage) -> Option<String> {
-    let runs = stage.environment.list("usrun").await.unwrap();
-    let is_waiting = |run: &Value| run["spec"]["type"] == "Disconnect" && run["status"]["state"] == "AwaitingApproval";
-    runs.into_iter().find(|(_, run)| is_waiting(run)).map(|(name, _)| name)
+    stage.waiting_run().await.map(|(name, _)| name)
 }
 
 async fn kubectl(stage: &Stage, args: &[&str]) -> String {

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::layering::sources;
+
 /// R21 is about the helper user of a set-up that is not built yet.
 fn rules() -> BTreeSet<String> {
     (1..=22).filter(|number| *number != 21).map(|number| format!("R{number}")).collect()
@@ -10,17 +12,6 @@ fn rules() -> BTreeSet<String> {
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
 }
 
 /// `plan::tests::guarding` of `src/plan/tests/guarding.rs`, `it::leaving` of `tests/it/leaving.rs`.

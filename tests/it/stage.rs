@@ -191,6 +191,13 @@ impl Stage {
             .collect()
     }
 
+    /// The Disconnect run that waits for a decision, and its name.
+    pub(crate) async fn waiting_run(&self) -> Option<(String, Value)> {
+        let runs = self.environment.list("usrun").await.unwrap();
+        let waits = |run: &Value| run["spec"]["type"] == "Disconnect" && run["status"]["state"] == "AwaitingApproval";
+        runs.into_iter().find(|(_, run)| waits(run))
+    }
+
     /// How many readings of everything the operator has made.
     pub(crate) async fn full_readings(&self) -> u64 {
         let metrics = self.environment.operator().metrics().await.unwrap();

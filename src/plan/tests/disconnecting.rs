@@ -446,6 +446,18 @@ fn whoever_came_back_is_skipped_by_the_approved_run() {
     assert!(has_pair(&cluster, 0) && !has_pair(&cluster, 1));
 }
 
+/// Passes and readings with imports, and nobody who starts a push.
+fn go_on_without_pushes(cluster: &mut Cluster) {
+    for _ in 0..12 {
+        cluster.wait(10);
+        cluster.read();
+        let plan = cluster.pass();
+        if plan.needs_import_after.is_some() {
+            cluster.world.import(cluster.now);
+        }
+    }
+}
+
 /// R20: a freed number waits for the push that frees it.
 #[test]
 fn a_freed_number_is_not_given_away_before_the_push() {
@@ -455,14 +467,7 @@ fn a_freed_number_is_not_given_away_before_the_push() {
     let freed = cluster.world.extensions.iter().find(|it| it.id == "ext-7").map(|it| it.id.clone());
     cluster.world.numbers.retain(|it| it.number != Some(number(7)));
     cluster.world.numbers[0].extension_id = freed;
-    for _ in 0..12 {
-        cluster.wait(10);
-        cluster.read();
-        let plan = cluster.pass();
-        if plan.needs_import_after.is_some() {
-            cluster.world.import(cluster.now);
-        }
-    }
+    go_on_without_pushes(&mut cluster);
     assert!(!has_pair(&cluster, 0) && !has_pair(&cluster, 7));
     assert_eq!((cluster.state(0), cluster.reason(7)), (Some(UserState::Removing), Some(Reason::NumberInUse)));
     cluster.settle();
@@ -479,14 +484,7 @@ fn a_freed_number_waits_for_its_push_though_nobody_has_it() {
     cluster.world.numbers[0].extension_id = Some("ext-7".to_owned());
     cluster.world.assignments.retain(|it| it.number != number(0));
     cluster.world.voice[0].number = None;
-    for _ in 0..12 {
-        cluster.wait(10);
-        cluster.read();
-        let plan = cluster.pass();
-        if plan.needs_import_after.is_some() {
-            cluster.world.import(cluster.now);
-        }
-    }
+    go_on_without_pushes(&mut cluster);
     assert!(!has_pair(&cluster, 0) && !cluster.puts.contains(&key(7)), "{:?}", cluster.puts);
     cluster.settle();
     assert_eq!(cluster.state(7), Some(UserState::Connected));

@@ -50,6 +50,8 @@ pub const FINALIZER: &str = "teamsconnector.dev/finalizer";
 pub const POLICY_LABEL: &str = "teamsconnector.dev/policy";
 /// Reconcile now: echoed in `status.lastHandledReconcileAt`.
 pub const REQUESTED_AT: &str = "teamsconnector.dev/requestedAt";
+/// Sends expired invitations of an account again, once for each value: echoed in `status.lastHandledResend`.
+pub const RESEND_INVITATION: &str = "teamsconnector.dev/resendInvitation";
 /// Set on a policy at its first complete plan: whom that took over, and when it was.
 pub const ADOPTED: &str = "teamsconnector.dev/adopted";
 /// `true` ends the deletion of a policy at once; nobody is disconnected any more, and an event tells what was left.

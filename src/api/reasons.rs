@@ -107,12 +107,15 @@ reasons! {
     WaitingForPrerequisite: Waiting, ANYBODY, "An earlier step of the set-up is not done.", "Nothing here: see the earlier condition.";
     NotEntitled: Human, BUYER, "The Teams Connector integration is not active for the PBX, or has no licenses.", "Buy it through the sales contact of GoTo; the card GoTo Connect Teams Connector then shows at https://my.jive.com/integrations/.";
     InvitationPending: Human, MANAGER, "The managing user has not opened the invitation.", "Open the link in the invitation mail, or sign in at https://admin.goto.team.com.";
-    InvitationExpired: Stalled, TEAM, "The invitation of the managing user expired unopened.", "Send it again at #1 of the card GoTo Connect Teams Connector.";
-    ManagerMismatch: Human, SUPER, "The connector's account record names another managing user than the spec, or none.", "Enter the manager of the spec at #1 of the card GoTo Connect Teams Connector, or correct spec.manager.";
+    InvitationExpired: Stalled, TEAM, "The invitation of the managing user expired unopened.", "Set the annotation teamsconnector.dev/resendInvitation to a new value: it is sent again, once for each value.";
+    ManagerMismatch: Human, TEAM, "Another managing user than spec.manager accepted the invitation, and the connector keeps whoever accepted.", "Put that person into spec.manager.";
+    AdministratorPending: Human, MANAGER, "An administrator of spec.administrators has not opened the invitation; telephony goes on.", "Remind those whom status.administrators shows as Invited: the link is in the invitation mail.";
+    AdministratorExpired: Stalled, TEAM, "The invitation of an administrator expired unopened; telephony goes on.", "Set the annotation teamsconnector.dev/resendInvitation to a new value, or take the administrator out of spec.administrators.";
+    LastOwner: Stalled, TEAM, "The spec would leave the connector's account without an owner, so the last one keeps the role.", "Give somebody else the role Owner in spec.administrators, and wait until that invitation is accepted.";
     AwaitingConsent: Human, GLOBAL, "The connector has not been granted its permissions in the tenant.", "Open the link and sign in as Global Administrator: card #3, Services > Teams, grant the permissions.";
     ConsentRevoked: Human, GLOBAL, "A permission that the connector had been granted was taken back.", "Open the link and sign in as Global Administrator: card #3, Services > Teams, grant the permissions again.";
     AwaitingPushSignIn: Human, GLOBAL, "Changes wait to be pushed to Teams, and the push needs a sign-in.", "Open the link and sign in as Global Administrator: card #6 Sync Now.";
-    ServiceDisabled: Human, SUPER, "Enable Sync or Enable Service is off.", "At #3 open Services > Teams and switch on Enable Sync, then Enable Service.";
+    ServiceDisabled: Waiting, ANYBODY, "Enable Sync or Enable Service is off at #3, Services > Teams.", "Nothing: Enable Sync is switched on, then Enable Service.";
     PermissionMissing: Human, GLOBAL, "The operator's own credentials lack a permission.", "Grant the named permission and consent to it.";
     NotSuperAdministrator: Human, SUPER, "The GoTo credentials do not belong to a super admin, or lack the scope identity:.", "Give the user of the credentials the super admin role, or use credentials that have role and scope.";
     DomainUnverified: Human, GLOBAL, "A Direct Routing domain is not verified in the tenant.", "Finish the verification of the domain.";

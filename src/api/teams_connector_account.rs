@@ -43,6 +43,14 @@ pub struct TeamsConnectorAccountSpec {
     pub connector: ConnectorSpec,
     /// The managing user of card 1 (guide step 11).
     pub manager: ManagerSpec,
+    /// Further administrators of the connector, by address (guide step 14).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["email".into()]))]
+    #[schemars(length(max = 50))]
+    pub administrators: Vec<AdministratorSpec>,
+    /// Removes administrators whom `administrators` does not list; the managing user and the last owner never are.
+    #[serde(default)]
+    pub prune_administrators: bool,
     /// How often the directories are read; the policies of the account share the reading. 1m to 24h.
     #[serde(default = "default_interval")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('24h')").message("interval must be between 1m and 24h"))]
@@ -157,6 +165,51 @@ pub struct ManagerSpec {
     pub email: String,
 }
 
+/// A further administrator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AdministratorSpec {
+    /// E-mail address that the invitation goes to.
+    #[schemars(length(max = 254), regex(pattern = "^[^@\\s]+@[^@\\s]+$"))]
+    pub email: String,
+    /// What the administrator may do in the connector.
+    pub role: AdministratorRole,
+    /// Given name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 100))]
+    pub first_name: Option<String>,
+    /// Family name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 100))]
+    pub last_name: Option<String>,
+}
+
+/// Role of an administrator of the connector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AdministratorRole {
+    /// Owns the connector's account.
+    Owner,
+    /// Changes everything but the owners.
+    Administrator,
+    /// Synchronizes users.
+    SyncOperator,
+    /// Looks on.
+    Viewer,
+}
+
+impl AdministratorRole {
+    /// The role as the connector calls it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "Owner",
+            Self::Administrator => "Administrator",
+            Self::SyncOperator => "SyncOperator",
+            Self::Viewer => "Viewer",
+        }
+    }
+}
+
 /// What the operator observed of the account.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -176,6 +229,9 @@ pub struct TeamsConnectorAccountStatus {
     /// The invitation of the managing user (guide steps 12 and 13).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invitation: Option<InvitationStatus>,
+    /// The administrators of the spec (guide step 14).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub administrators: Vec<AdministratorStatus>,
     /// Application permissions of the operator's own app registration.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub permissions: Vec<PermissionStatus>,
@@ -200,6 +256,9 @@ pub struct TeamsConnectorAccountStatus {
     /// The last value of the annotation `teamsconnector.dev/requestedAt` that was acted upon.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+    /// The last value of the annotation `teamsconnector.dev/resendInvitation` that was acted upon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_resend: Option<String>,
     /// Failures in a row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -259,7 +318,20 @@ pub struct InvitationStatus {
     pub expires_at: Option<Time>,
 }
 
-/// One permission that the operator needs.
+/// One administrator of the spec.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AdministratorStatus {
+    /// Address, as the spec writes it.
+    pub email: String,
+    /// Role at the connector; absent: not added yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// `NotInvited`, `Invited`, `Active` or `Expired`.
+    pub state: String,
+}
+
+/// One permission that the operator or the connector needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PermissionStatus {
     /// Name, as Microsoft or GoTo call it.
@@ -278,11 +350,20 @@ pub struct ConsentStatus {
     pub group: String,
     /// `NotRequested`, `Pending`, `Granted` or `Revoked`.
     pub state: String,
-    /// Names of the permissions.
-    pub permissions: Vec<String>,
+    /// What is consented to, and what for.
+    pub permissions: Vec<PermissionStatus>,
+    /// Who granted it, as the connector tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted_by: Option<String>,
     /// When it was granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub granted_at: Option<Time>,
+    /// Where the Global Administrator grants it, while it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// When the link stops working; it is renewed while it is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_expires_at: Option<Time>,
 }
 
 /// One Direct Routing domain.

@@ -25,6 +25,8 @@ pub struct ObservedAccount<'a> {
     pub suspended: bool,
     /// Value of the annotation `requestedAt`.
     pub requested_at: Option<&'a str>,
+    /// Value of the annotation `resendInvitation`.
+    pub resend_invitation: Option<&'a str>,
     /// A problem with the Secrets, the endpoint or the log-in that keeps everything from being read.
     pub credentials: Option<Problem>,
     /// The newest reading.

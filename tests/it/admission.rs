@@ -227,6 +227,9 @@ fn items(schema: &Value, more: u64) -> Value {
         if let Some(id) = item.get_mut("organizationId") {
             *id = format!("00000000-0000-4000-8000-{number:012}").into();
         }
+        if let Some(email) = item.get_mut("email") {
+            *email = format!("x{number}@contoso.example").into();
+        }
         if let Some(goto) = item.get_mut("goto") {
             *goto = format!("{number}").into();
         }

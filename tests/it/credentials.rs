@@ -659,9 +659,9 @@ async fn clear(stage: &Stage) {
     }
 }
 
-/// A reading of everything after a change of Secrets; the calls that it made.
+/// A reading of everything that began after a change of Secrets; the calls since then. One may have been under way before.
 async fn calls_after(stage: &Stage, since: u64) -> Vec<Value> {
-    let goal = stage.full_readings().await + 1;
+    let goal = stage.full_readings().await + 2;
     stage.advance_until("the next reading", "30s", 20, async || stage.full_readings().await >= goal).await;
     stage.rest().await;
     let mut journal = stage.control().journal(&format!("since={since}")).await.unwrap();

@@ -23,4 +23,5 @@ mod matching;
 mod objects;
 mod proxy;
 mod safety;
+mod setup;
 mod stage;

@@ -14,8 +14,8 @@ use super::listing::{Complete, Incomplete};
 use super::route::{Api, Route};
 use crate::domain::{AccountKey, OrganizationId};
 use wire::{
-    AccountRecord, Candidate, ConnectorUser, Consent, Domain, Entitlement, PushAuthorization, Sync, SyncResult,
-    SyncState, TeamsService, Verification,
+    AccountRecord, Administrator, Candidate, ConnectorUser, Consent, Domain, Entitlement, PushAuthorization, Sync,
+    SyncResult, SyncState, TeamsService, Verification,
 };
 
 pub use writes::BATCH_LIMIT;
@@ -29,6 +29,7 @@ const fn route(operation: &'static str) -> Route {
 
 const ENTITLEMENT: Route = route("GET /accounts/{accountKey}/pbxs/{organizationId}/entitlement");
 const ACCOUNT: Route = route("GET /accounts/{accountKey}");
+const ADMINISTRATORS: Route = route("GET /accounts/{accountKey}/administrators");
 const SERVICES: Route = route("GET /accounts/{accountKey}/pbxs/{organizationId}/services/teams");
 const CONSENTS: Route = route("GET /accounts/{accountKey}/consents");
 const DOMAINS: Route = route("GET /accounts/{accountKey}/domains");
@@ -64,6 +65,11 @@ impl ConnectorClient {
     /// The account record: managing user, invitation, bound PBXs.
     pub async fn account(&self) -> Result<AccountRecord, ApiError> {
         self.channel.json(&self.account_get(ACCOUNT, &[], &[])).await
+    }
+
+    /// Further administrators of the connector.
+    pub async fn administrators(&self) -> Result<Complete<Administrator>, Incomplete> {
+        self.pages(ADMINISTRATORS, &["administrators"], &[], &mut Some).await
     }
 
     /// The two switches of a PBX.

@@ -106,6 +106,58 @@ pub struct BoundPbx {
     pub bound_at: Timestamp,
 }
 
+/// `GET A/administrators`: a further administrator (guide step 14).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Administrator {
+    /// Address.
+    pub email: String,
+    /// `Owner`, `Administrator`, `SyncOperator` or `Viewer`.
+    pub role: String,
+    /// Where the invitation stands.
+    pub state: InvitationState,
+    /// When it was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invited_at: Option<Timestamp>,
+    /// Until when its link works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Body of `PUT A/administrators/{email}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PutAdministrator {
+    /// Given name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_name: Option<String>,
+    /// Family name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_name: Option<String>,
+    /// Role.
+    pub role: String,
+}
+
+/// Body of `PUT A`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutAccount {
+    /// The managing user.
+    pub manager: Manager,
+}
+
+/// Body of `PATCH P/services/teams`: a switch that is left out stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PatchServices {
+    /// Enable Sync.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync_enabled: Option<bool>,
+    /// Enable Service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+}
+
 /// `GET P/services/teams`: the two switches (guide step 17).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,13 +3,23 @@
 
 use axum::http::{HeaderValue, Method};
 
-use super::wire::{BatchOperation, BatchReply, BatchRequest, PushAuthorization, StartSync, Sync};
+use super::wire::{
+    BatchOperation, BatchReply, BatchRequest, Manager, PatchServices, PushAuthorization, PutAccount, PutAdministrator,
+    StartSync, Sync,
+};
 use super::{ConnectorClient, route};
 use crate::clients::error::ApiError;
 use crate::clients::http::Call;
 use crate::clients::route::{Api, Route};
 use crate::domain::OrganizationId;
 
+const PUT_ACCOUNT: Route = route("PUT /accounts/{accountKey}");
+const SEND_INVITATION: Route = route("POST /accounts/{accountKey}/invitation");
+const PUT_ADMINISTRATOR: Route = route("PUT /accounts/{accountKey}/administrators/{email}");
+const DELETE_ADMINISTRATOR: Route = route("DELETE /accounts/{accountKey}/administrators/{email}");
+const INVITE_ADMINISTRATOR: Route = route("POST /accounts/{accountKey}/administrators/{email}/invitation");
+const PATCH_SERVICES: Route = route("PATCH /accounts/{accountKey}/pbxs/{organizationId}/services/teams");
+const REQUEST_CONSENTS: Route = route("POST /accounts/{accountKey}/consents/requests");
 const BIND_PBX: Route = route("PUT /accounts/{accountKey}/pbxs/{organizationId}");
 const START_VERIFICATION: Route = route("POST /accounts/{accountKey}/pbxs/{organizationId}/verifications");
 const START_SYNC: Route = route("POST /accounts/{accountKey}/syncs");
@@ -20,6 +30,49 @@ const BATCH: Route = route("POST /accounts/{accountKey}/pbxs/{organizationId}/us
 pub const BATCH_LIMIT: usize = 25;
 
 impl ConnectorClient {
+    /// Enters the managing user of card 1, or another one before the invitation was accepted; no mail is sent.
+    pub async fn put_account(&self, manager: Manager) -> Result<(), ApiError> {
+        let call = self.write(PUT_ACCOUNT, Method::PUT, &[]).json(&PutAccount { manager })?;
+        self.channel.sent(&call).await.map(drop)
+    }
+
+    /// Sends the invitation to the managing user; the same key within 24 h sends no second mail. `AlreadyAccepted`: done.
+    pub async fn send_invitation(&self, idempotency_key: &str) -> Result<(), ApiError> {
+        let call = self.write(SEND_INVITATION, Method::POST, &["invitation"]);
+        self.channel.sent(&keyed(call, idempotency_key)?).await.map(drop)
+    }
+
+    /// Adds an administrator or changes the role; no mail is sent. `LastOwner`: nobody would own the account.
+    pub async fn put_administrator(&self, email: &str, body: &PutAdministrator) -> Result<(), ApiError> {
+        let call = self.write(PUT_ADMINISTRATOR, Method::PUT, &["administrators", email]).json(body)?;
+        self.channel.sent(&call).await.map(drop)
+    }
+
+    /// Sends the invitation to an administrator; the same key within 24 h sends no second mail.
+    pub async fn invite_administrator(&self, email: &str, idempotency_key: &str) -> Result<(), ApiError> {
+        let call = self.write(INVITE_ADMINISTRATOR, Method::POST, &["administrators", email, "invitation"]);
+        self.channel.sent(&keyed(call, idempotency_key)?).await.map(drop)
+    }
+
+    /// Removes an administrator. `LastOwner`: nobody would own the account.
+    pub async fn delete_administrator(&self, email: &str) -> Result<(), ApiError> {
+        let call = self.write(DELETE_ADMINISTRATOR, Method::DELETE, &["administrators", email]);
+        self.channel.sent(&call).await.map(drop)
+    }
+
+    /// Turns switches of a PBX. `SyncMustBeEnabledFirst`: Enable Sync comes before Enable Service.
+    pub async fn patch_services(&self, pbx: OrganizationId, body: &PatchServices) -> Result<(), ApiError> {
+        let path = ["pbxs", &pbx.to_string(), "services", "teams"];
+        let call = self.write(PATCH_SERVICES, Method::PATCH, &path).json(body)?;
+        self.channel.sent(&call).await.map(drop)
+    }
+
+    /// Asks for links at which the Global Administrator grants what is not granted yet.
+    pub async fn request_consents(&self, idempotency_key: &str) -> Result<(), ApiError> {
+        let call = self.write(REQUEST_CONSENTS, Method::POST, &["consents", "requests"]);
+        self.channel.sent(&keyed(call, idempotency_key)?).await.map(drop)
+    }
+
     /// Binds a PBX; done already is success too.
     pub async fn bind_pbx(&self, pbx: OrganizationId) -> Result<(), ApiError> {
         let call = self.write(BIND_PBX, Method::PUT, &["pbxs", &pbx.to_string()]);

@@ -3,12 +3,13 @@
 use kube::ResourceExt;
 
 use crate::api::TeamsConnectorAccount;
-use crate::clients::connector::wire::{StartSync, SyncKind};
+use crate::clients::connector::wire::{self, PatchServices, PutAdministrator, StartSync, SyncKind};
 use crate::clients::error::{ApiError, Class};
 use crate::controllers::context::Context;
 use crate::controllers::error::{PassError, advised, problem};
 use crate::controllers::session::Session;
 use crate::plan::account::{AccountPlan, AccountStep, StepProblem};
+use crate::plan::snapshot::Manager;
 
 /// Takes the steps in order and tells which failed; each is on its own.
 ///
@@ -37,8 +38,7 @@ pub(super) async fn act(
         tracing::info!(account = account.name_any(), %step, "account step");
         match take(step, &session).await {
             Ok(()) => {}
-            // Begun by somebody else: the next reading tells.
-            Err(error) if matches!(error.class(), Class::Conflict(code) if code == "SyncRunning") => {}
+            Err(error) if is_done(step, &error.class()) => {}
             Err(error) => {
                 tracing::warn!(account = account.name_any(), %step, %error, "an account step failed");
                 problems.push(StepProblem { step: step.clone(), problem: problem(&error) });
@@ -48,9 +48,37 @@ pub(super) async fn act(
     Ok(problems)
 }
 
+/// Begun or done by somebody else: the next reading tells.
+fn is_done(step: &AccountStep, class: &Class) -> bool {
+    match class {
+        Class::Absent => matches!(step, AccountStep::RemoveAdministrator { .. }),
+        Class::Conflict(code) => ["SyncRunning", "AlreadyAccepted"].contains(&code.as_str()),
+        _ => false,
+    }
+}
+
 async fn take(step: &AccountStep, session: &Session) -> Result<(), ApiError> {
     let connector = &session.connector;
     match step {
+        AccountStep::PutRecord { manager: Manager { first_name, last_name, email } } => {
+            let (first_name, last_name, email) = (first_name.clone(), last_name.clone(), email.clone());
+            connector.put_account(wire::Manager { first_name, last_name, email }).await
+        }
+        AccountStep::SendInvitation { key } => connector.send_invitation(key).await,
+        AccountStep::PutAdministrator { administrator } => {
+            let (first_name, last_name) = (administrator.first_name.clone(), administrator.last_name.clone());
+            let body = PutAdministrator { first_name, last_name, role: administrator.role.as_str().to_owned() };
+            connector.put_administrator(&administrator.email, &body).await
+        }
+        AccountStep::InviteAdministrator { email, key } => connector.invite_administrator(email, key).await,
+        AccountStep::RemoveAdministrator { email } => connector.delete_administrator(email).await,
+        AccountStep::EnableSync { pbx } => {
+            connector.patch_services(*pbx, &PatchServices { sync_enabled: Some(true), enabled: None }).await
+        }
+        AccountStep::EnableService { pbx } => {
+            connector.patch_services(*pbx, &PatchServices { sync_enabled: None, enabled: Some(true) }).await
+        }
+        AccountStep::RequestConsents { key } => connector.request_consents(key).await,
         AccountStep::BindPbx { pbx } => connector.bind_pbx(*pbx).await,
         AccountStep::StartVerification { pbx, key } => connector.start_verification(*pbx, key).await,
         AccountStep::StartDirectoryImport { pbx, key } => {

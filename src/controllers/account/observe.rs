@@ -6,7 +6,9 @@ use std::sync::Arc;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::api::{TeamsConnectorAccount, TeamsConnectorAccountStatus, TeamsConnectorUser, UserSyncPolicy};
+use crate::api::{
+    RESEND_INVITATION, TeamsConnectorAccount, TeamsConnectorAccountStatus, TeamsConnectorUser, UserSyncPolicy,
+};
 use crate::controllers::context::{Context, is_paused, is_requested};
 use crate::controllers::observer::Reading;
 use crate::domain::OrganizationId;
@@ -92,6 +94,7 @@ impl Observed {
             status: &self.status,
             suspended: self.facts.suspended,
             requested_at: self.facts.requested_at.as_deref(),
+            resend_invitation: self.account.annotations().get(RESEND_INVITATION).map(String::as_str),
             credentials: self.reading.problem.clone(),
             snapshot: self.reading.snapshot.as_deref(),
             last_step: self.facts.last_step,

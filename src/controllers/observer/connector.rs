@@ -13,11 +13,14 @@ use crate::plan::snapshot::{PbxReading, Snapshot};
 pub(super) async fn read(reader: &Reader<'_>, kind: ReadingKind, old: &Snapshot, pbxs: &[OrganizationId]) -> Part {
     let connector = &reader.session.connector;
     let record = present(connector.account().await).map(|record| record.map(translate::record));
+    let administrators = connector.administrators().await;
     let consents = connector.consents().await;
     let domains = connector.domains().await;
     let activity = activity::read(connector, reader.began).await;
     let authorization = connector.push_authorization().await.map(translate::push_authorization);
     let record = reader.single("accountRecord", &old.record, record);
+    let administrators = listed(administrators.map(|all| all.map(translate::administrator)));
+    let administrators = reader.source("administrators", &old.administrators, administrators);
     let consents = listed(consents.map(|all| all.map(translate::consent)));
     let consents = reader.confirmed(("consents", None), &old.consents, consents, |it| Some(it.group.clone()));
     let domains = listed(domains.map(|all| all.map(translate::domain)));
@@ -31,6 +34,7 @@ pub(super) async fn read(reader: &Reader<'_>, kind: ReadingKind, old: &Snapshot,
     }
     Box::new(move |snapshot| {
         snapshot.record = record;
+        snapshot.administrators = administrators;
         snapshot.consents = consents;
         snapshot.domains = domains;
         snapshot.activity = activity;

@@ -122,16 +122,27 @@ pub(super) fn voice_state(configuration: &graph::UserConfiguration) -> plan::Voi
 }
 
 pub(super) fn record(record: connector::AccountRecord) -> plan::AccountRecord {
-    let state = match record.invitation.state {
+    let connector::Manager { first_name, last_name, email } = record.manager;
+    let connector::Invitation { state, sent_at, expires_at } = record.invitation;
+    plan::AccountRecord {
+        manager: plan::Manager { first_name, last_name, email },
+        invitation: plan::Invitation { state: invitation_state(state), sent_at, expires_at },
+        bound: record.pbxs.into_iter().map(|pbx| (pbx.organization_id, pbx.bound_at)).collect(),
+    }
+}
+
+fn invitation_state(state: connector::InvitationState) -> plan::InvitationState {
+    match state {
         connector::InvitationState::NotSent => plan::InvitationState::NotSent,
         connector::InvitationState::Sent => plan::InvitationState::Sent,
         connector::InvitationState::Accepted => plan::InvitationState::Accepted,
         connector::InvitationState::Expired => plan::InvitationState::Expired,
-    };
-    let invitation =
-        plan::Invitation { state, sent_at: record.invitation.sent_at, expires_at: record.invitation.expires_at };
-    let bound = record.pbxs.into_iter().map(|pbx| (pbx.organization_id, pbx.bound_at)).collect();
-    plan::AccountRecord { manager: record.manager.email.parse().ok(), invitation, bound }
+    }
+}
+
+pub(super) fn administrator(administrator: connector::Administrator) -> plan::Administrator {
+    let connector::Administrator { email, role, state, expires_at, .. } = administrator;
+    plan::Administrator { email, role, state: invitation_state(state), expires_at }
 }
 
 pub(super) fn consent(consent: connector::Consent) -> plan::Consent {
@@ -144,11 +155,16 @@ pub(super) fn consent(consent: connector::Consent) -> plan::Consent {
     plan::Consent {
         group: consent.group,
         state,
-        permissions: consent.permissions.into_iter().map(|permission| permission.name).collect(),
+        permissions: consent.permissions.into_iter().map(permission).collect(),
+        granted_by: consent.granted_by,
         granted_at: consent.granted_at,
         link: consent.link,
         link_expires_at: consent.link_expires_at,
     }
+}
+
+fn permission(permission: connector::ConsentPermission) -> plan::Permission {
+    plan::Permission { name: permission.name, reason: permission.reason, granted: permission.granted }
 }
 
 pub(super) fn domain(domain: connector::Domain) -> plan::Domain {

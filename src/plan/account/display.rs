@@ -25,6 +25,14 @@ impl fmt::Display for AccountPlan {
 impl fmt::Display for AccountStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::PutRecord { .. } => f.write_str("enter the managing user at card 1"),
+            Self::SendInvitation { .. } => f.write_str("send the invitation to the managing user"),
+            Self::PutAdministrator { .. } => f.write_str("enter an administrator"),
+            Self::InviteAdministrator { .. } => f.write_str("invite an administrator"),
+            Self::RemoveAdministrator { .. } => f.write_str("remove an administrator whom the spec does not list"),
+            Self::EnableSync { pbx } => write!(f, "switch on Enable Sync of PBX {pbx}"),
+            Self::EnableService { pbx } => write!(f, "switch on Enable Service of PBX {pbx}"),
+            Self::RequestConsents { .. } => f.write_str("request links to grant the connector's permissions"),
             Self::BindPbx { pbx } => write!(f, "bind PBX {pbx}"),
             Self::StartVerification { pbx, .. } => write!(f, "verify the connection of PBX {pbx}"),
             Self::StartDirectoryImport { pbx, .. } => write!(f, "start a directory import for PBX {pbx}"),

@@ -5,11 +5,11 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use super::finding::{Finding, Verdict};
 use super::view::{Pbx, View};
 use super::{push, sources};
-use crate::api::{Actor, Reason};
-use crate::domain::{AccountKey, Address};
+use crate::api::{Actor, ManagerSpec, Reason};
+use crate::domain::AccountKey;
 use crate::plan::snapshot::{
-    AccountRecord, Activity, Consent, ConsentState, Domain, DomainState, Entitlement, GotoAccess, Invitation,
-    InvitationState, Job, JobState, Service, Tick, Verification, VerificationState,
+    Activity, Consent, ConsentState, Domain, DomainState, Entitlement, GotoAccess, Invitation, InvitationState, Job,
+    JobState, Manager, Service, Tick, Verification, VerificationState,
 };
 
 /// A directory import takes this long and no longer [guide].
@@ -128,43 +128,47 @@ pub(super) fn pbxs_bound(view: &View, pbxs: &[Pbx]) -> Verdict {
     }
 }
 
+/// The managing user of the spec, if the address is one.
+pub(super) fn manager(view: &View) -> Option<Manager> {
+    let ManagerSpec { first_name, last_name, email } = view.observed.spec.manager.clone();
+    Some(Manager { first_name, last_name, email }).filter(|manager| manager.address().is_some())
+}
+
 pub(super) fn manager_onboarded(view: &View, _: &[Pbx]) -> Verdict {
-    let Ok(wanted) = view.observed.spec.manager.email.parse::<Address>() else {
+    let Some(wanted) = manager(view) else {
         return Verdict::unmet(Reason::InvalidSpec, "spec.manager.email is no e-mail address.");
     };
     match view.snapshot.record.known() {
         None => Verdict::Unread,
-        Some(Some(AccountRecord { manager: Some(manager), invitation, .. })) if *manager == wanted => {
-            accepted(view, invitation)
+        Some(None) => Verdict::unmet(Reason::Progressing, "The managing user is being entered at card 1."),
+        Some(Some(record)) if record.manager.address() == wanted.address() => accepted(view, &record.invitation),
+        Some(Some(record)) if record.is_accepted() => {
+            Verdict::unmet(Reason::ManagerMismatch, Reason::ManagerMismatch.info().cause)
         }
-        Some(None) => Verdict::unmet(Reason::ManagerMismatch, "The connector has no account record yet."),
-        Some(Some(_)) => Verdict::unmet(Reason::ManagerMismatch, Reason::ManagerMismatch.info().cause),
+        Some(Some(_)) => Verdict::unmet(Reason::Progressing, "The managing user is being corrected at card 1."),
     }
 }
 
 fn accepted(view: &View, invitation: &Invitation) -> Verdict {
-    let over = invitation.expires_at.is_some_and(|end| end <= view.now);
-    match invitation.state {
+    let told = |reason: Reason| Verdict::unmet(reason, reason.info().cause);
+    match invitation_state(view.now, invitation.state, invitation.expires_at) {
         InvitationState::Accepted => Verdict::Holds,
-        InvitationState::Sent if !over => {
-            Verdict::unmet(Reason::InvitationPending, Reason::InvitationPending.info().cause)
-        }
-        InvitationState::Sent | InvitationState::Expired => {
-            Verdict::unmet(Reason::InvitationExpired, Reason::InvitationExpired.info().cause)
-        }
-        InvitationState::NotSent => Verdict::Unmet(Finding {
-            reason: Reason::InvitationPending,
-            detail: "The invitation was not sent yet: send it at #1 of the card GoTo Connect Teams Connector."
-                .to_owned(),
-            actor: Some(Actor::GoToSuperAdministrator),
-        }),
+        InvitationState::Sent => told(Reason::InvitationPending),
+        InvitationState::Expired => told(Reason::InvitationExpired),
+        InvitationState::NotSent => Verdict::unmet(Reason::Progressing, "The invitation is being sent."),
     }
+}
+
+/// A link whose time is over has expired, whatever the connector last said.
+pub(super) fn invitation_state(now: Timestamp, state: InvitationState, end: Option<Timestamp>) -> InvitationState {
+    let over = end.is_some_and(|end| end <= now);
+    if state == InvitationState::Sent && over { InvitationState::Expired } else { state }
 }
 
 pub(super) fn service_enabled(_: &View, pbxs: &[Pbx]) -> Verdict {
     Verdict::all(pbxs.iter().map(|pbx| match pbx.reading.service.known() {
         None => Verdict::Unread,
-        Some(None) => Verdict::unmet(Reason::ServiceDisabled, format!("{}: Services > Teams is empty.", pbx.name)),
+        Some(None) => switches(pbx, Service { user_import_enabled: false, enabled: false }),
         Some(Some(service)) => switches(pbx, *service),
     }))
 }
@@ -181,17 +185,17 @@ fn switches(pbx: &Pbx, service: Service) -> Verdict {
 
 pub(super) fn consent_granted(view: &View, _: &[Pbx]) -> Verdict {
     let Some(consents) = view.snapshot.consents.known() else { return Verdict::Unread };
-    let named = |wanted: fn(ConsentState) -> bool| {
-        let groups: Vec<_> = consents.iter().filter(|it| wanted(it.state)).map(|it| it.group.as_str()).collect();
+    let named = |wanted: fn(&Consent) -> bool| {
+        let groups: Vec<_> = consents.iter().filter(|it| wanted(it)).map(|it| it.group.as_str()).collect();
         groups.join(", ")
     };
-    let revoked = named(|state| state == ConsentState::Revoked);
+    let revoked = named(Consent::is_revoked);
     if !revoked.is_empty() {
         return Verdict::unmet(Reason::ConsentRevoked, format!("The consent was taken back: {revoked}."));
     }
-    let missing = named(|state| state != ConsentState::Granted);
+    let missing = named(|consent| consent.state != ConsentState::Granted);
     if consents.is_empty() {
-        return Verdict::unmet(Reason::AwaitingConsent, "The connector has not named its permissions yet.");
+        return Verdict::unmet(Reason::Progressing, "The connector has not named its permissions yet.");
     }
     Verdict::require(missing.is_empty(), Reason::AwaitingConsent, || format!("Not granted yet: {missing}."))
 }
@@ -218,7 +222,7 @@ fn first_import(view: &View, activity: &Activity) -> Verdict {
         None if activity.directory_tick == Tick::Working => {
             Verdict::unmet(Reason::Progressing, "The first directory import is running; up to 15 minutes are normal.")
         }
-        None => Verdict::unmet(Reason::ImportOverdue, "The directory was never imported."),
+        None => Verdict::unmet(Reason::Progressing, "The first directory import is being started."),
     }
 }
 

@@ -3,9 +3,9 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::finding::{Finding, Verdict, problem};
-use super::gates;
 use super::steps::AccountStep;
 use super::view::{Pbx, View};
+use super::{administrators, gates};
 use crate::api::Reason;
 use crate::api::conditions::{Draft, find};
 use crate::plan::observed::Problem;
@@ -21,6 +21,8 @@ pub const ENTITLED: &str = "Entitled";
 pub const PBXS_BOUND: &str = "PbxsBound";
 /// The managing user of the spec accepted the invitation (guide steps 11 to 13).
 pub const MANAGER_ONBOARDED: &str = "ManagerOnboarded";
+/// Every administrator of the spec has the role and accepted the invitation (guide step 14).
+pub const ADMINISTRATORS_READY: &str = "AdministratorsReady";
 /// Enable Sync and Enable Service are on (guide step 17).
 pub const SERVICE_ENABLED: &str = "ServiceEnabled";
 /// The Global Administrator granted the connector's permissions (guide step 18).
@@ -49,7 +51,7 @@ pub(super) struct Gate {
 }
 
 /// All parts, in an order in which none comes before what it waits for.
-const GATES: [Gate; 12] = [
+const GATES: [Gate; 13] = [
     gate(CREDENTIALS_VALID, &[], true, "The credentials were accepted.", gates::credentials_valid),
     gate(PERMISSIONS_GRANTED, &[], true, "Every permission is given.", gates::permissions_granted),
     gate(
@@ -61,6 +63,13 @@ const GATES: [Gate; 12] = [
     ),
     gate(PBXS_BOUND, &[ENTITLED], true, "Every PBX of the spec is bound.", gates::pbxs_bound),
     gate(MANAGER_ONBOARDED, &[ENTITLED], true, "The managing user accepted the invitation.", gates::manager_onboarded),
+    gate(
+        ADMINISTRATORS_READY,
+        &[MANAGER_ONBOARDED],
+        false,
+        "Every administrator of the spec is active.",
+        administrators::ready,
+    ),
     gate(SERVICE_ENABLED, &[PBXS_BOUND], true, "Enable Sync and Enable Service are on.", gates::service_enabled),
     gate(CONSENT_GRANTED, &[SERVICE_ENABLED], true, "Every group of permissions is granted.", gates::consent_granted),
     gate(
@@ -70,8 +79,14 @@ const GATES: [Gate; 12] = [
         "The tenant's directory was imported.",
         gates::directory_imported,
     ),
-    gate(CONNECTION_VERIFIED, &[DIRECTORY_IMPORTED], true, "The connection is verified.", gates::connection_verified),
     gate(DOMAIN_ACTIVATED, &[CONSENT_GRANTED], true, "Every domain is activated.", gates::domain_activated),
+    gate(
+        CONNECTION_VERIFIED,
+        &[DIRECTORY_IMPORTED, DOMAIN_ACTIVATED],
+        true,
+        "The connection is verified.",
+        gates::connection_verified,
+    ),
     gate(
         TEMPORARY_USER_REMOVED,
         &[DOMAIN_ACTIVATED],

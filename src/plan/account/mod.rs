@@ -2,6 +2,7 @@
 //!
 //! **Architecture invariant:** whether policies may write is decided by the newest complete values of the reading, never by a status.
 
+mod administrators;
 mod conditions;
 mod display;
 mod finding;
@@ -12,6 +13,7 @@ mod parts;
 mod pending;
 mod push;
 mod report;
+mod setup;
 mod sources;
 mod steps;
 #[cfg(test)]
@@ -32,8 +34,9 @@ use graph::Judged;
 use view::{Empty, View};
 
 pub use graph::{
-    CONNECTION_VERIFIED, CONSENT_GRANTED, CREDENTIALS_VALID, DIRECTORY_IMPORTED, DOMAIN_ACTIVATED, ENTITLED,
-    MANAGER_ONBOARDED, PBXS_BOUND, PERMISSIONS_GRANTED, SERVICE_ENABLED, TEMPORARY_USER_REMOVED, TENANT_PUSHED,
+    ADMINISTRATORS_READY, CONNECTION_VERIFIED, CONSENT_GRANTED, CREDENTIALS_VALID, DIRECTORY_IMPORTED,
+    DOMAIN_ACTIVATED, ENTITLED, MANAGER_ONBOARDED, PBXS_BOUND, PERMISSIONS_GRANTED, SERVICE_ENABLED,
+    TEMPORARY_USER_REMOVED, TENANT_PUSHED,
 };
 pub use report::{AccountReport, StepProblem, report};
 pub use sources::SOURCES_COMPLETE;

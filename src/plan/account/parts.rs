@@ -3,15 +3,15 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
-use super::gates;
 use super::view::{Pbx, View};
+use super::{administrators, gates};
 use crate::api::{
-    ConsentStatus, DirectoryImportStatus, DomainStatus, InvitationStatus, MicrosoftLicenses, PbxStatus,
-    PermissionStatus, TenantPushStatus, VerificationStatus,
+    AdministratorSpec, AdministratorStatus, ConsentStatus, DirectoryImportStatus, DomainStatus, InvitationStatus,
+    MicrosoftLicenses, PbxStatus, PermissionStatus, TenantPushStatus, VerificationStatus,
 };
 use crate::plan::snapshot::{
-    Activity, ConsentState, Domain, DomainState, InvitationState, JobState, Permission, PushAuthorizationState, Tick,
-    Verification, VerificationState,
+    Activity, Administrator, ConsentState, Domain, DomainState, InvitationState, JobState, Permission,
+    PushAuthorizationState, Tick, Verification, VerificationState,
 };
 
 pub(super) fn pbxs(view: &View) -> Vec<PbxStatus> {
@@ -63,7 +63,7 @@ pub(super) fn licenses(pbxs: &[PbxStatus]) -> Option<String> {
 pub(super) fn invitation(view: &View) -> Option<InvitationStatus> {
     let Some(record) = view.snapshot.record.known() else { return view.observed.status.invitation.clone() };
     let invitation = &record.as_ref()?.invitation;
-    let state = match invitation.state {
+    let state = match gates::invitation_state(view.now, invitation.state, invitation.expires_at) {
         InvitationState::NotSent => "NotSent",
         InvitationState::Sent => "Sent",
         InvitationState::Accepted => "Accepted",
@@ -73,16 +73,33 @@ pub(super) fn invitation(view: &View) -> Option<InvitationStatus> {
     Some(InvitationStatus { state: state.to_owned(), sent_at, expires_at })
 }
 
+/// Only those of the spec: nobody else's address is repeated.
+pub(super) fn administrators(view: &View) -> Vec<AdministratorStatus> {
+    let Some(known) = view.snapshot.administrators.known() else {
+        return view.observed.status.administrators.clone();
+    };
+    let of_spec = view.observed.spec.administrators.iter();
+    of_spec.map(|wanted| administrator(view, administrators::find(known, &wanted.email), wanted)).collect()
+}
+
+fn administrator(view: &View, known: Option<&Administrator>, wanted: &AdministratorSpec) -> AdministratorStatus {
+    let state = match known.map(|known| administrators::state(view, known)) {
+        None | Some(InvitationState::NotSent) => "NotInvited",
+        Some(InvitationState::Sent) => "Invited",
+        Some(InvitationState::Accepted) => "Active",
+        Some(InvitationState::Expired) => "Expired",
+    };
+    let role = known.map(|known| known.role.clone());
+    AdministratorStatus { email: wanted.email.clone(), role, state: state.to_owned() }
+}
+
 pub(super) fn permissions(view: &View) -> Vec<PermissionStatus> {
-    let Some(known) = view.snapshot.graph_permissions.known() else {
-        return view.observed.status.permissions.clone();
-    };
-    let permission = |Permission { name, reason, granted }: &Permission| PermissionStatus {
-        name: name.clone(),
-        reason: reason.clone(),
-        granted: *granted,
-    };
-    known.iter().map(permission).collect()
+    let known = view.snapshot.graph_permissions.known();
+    known.map_or_else(|| view.observed.status.permissions.clone(), |known| known.iter().map(permission).collect())
+}
+
+fn permission(Permission { name, reason, granted }: &Permission) -> PermissionStatus {
+    PermissionStatus { name: name.clone(), reason: reason.clone(), granted: *granted }
 }
 
 pub(super) fn consents(view: &View) -> Vec<ConsentStatus> {
@@ -96,8 +113,11 @@ pub(super) fn consents(view: &View) -> Vec<ConsentStatus> {
             ConsentState::Revoked => "Revoked",
         }
         .to_owned(),
-        permissions: consent.permissions.clone(),
+        permissions: consent.permissions.iter().map(permission).collect(),
+        granted_by: consent.granted_by.clone(),
         granted_at: consent.granted_at.map(Time),
+        link: consent.link.clone().filter(|_| consent.link_works(view.now)),
+        link_expires_at: consent.link_expires_at.filter(|_| consent.link_works(view.now)).map(Time),
     };
     known.iter().map(consent).collect()
 }

@@ -8,7 +8,7 @@ use super::graph::{Basis, Judged};
 use super::view::View;
 use super::{push, words};
 use crate::api::{Actor, PendingAction, Reason};
-use crate::plan::snapshot::{Consent, ConsentState};
+use crate::plan::snapshot::Consent;
 
 /// Name of the action that waits for the Global Administrator's sign-in.
 pub(super) const SIGN_IN_FOR_PUSH: &str = "SignInForPush";
@@ -65,11 +65,7 @@ fn push_link(view: &View) -> (Option<String>, Option<Timestamp>) {
 }
 
 fn consent_link(view: &View) -> (Option<String>, Option<Timestamp>) {
-    let works = |consent: &&Consent| {
-        consent.state == ConsentState::Pending
-            && consent.link.is_some()
-            && consent.link_expires_at.is_none_or(|end| view.now < end)
-    };
+    let works = |consent: &&Consent| consent.link_works(view.now);
     let consent = view.snapshot.consents.known().and_then(|consents| consents.iter().find(works));
     consent.map_or((None, None), |consent| (consent.link.clone(), consent.link_expires_at))
 }

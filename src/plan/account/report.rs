@@ -6,7 +6,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use super::conditions::{Facts, kept_beside, summary};
 use super::finding::Finding;
 use super::view::{Empty, View};
-use super::{AccountPlan, AccountStep, next, parts, pending, sources, steps, words};
+use super::{AccountPlan, AccountStep, next, parts, pending, setup, sources, steps, words};
 use crate::api::conditions::{Draft, merge};
 use crate::api::{Failure, PendingAction, Reason, Shown, TeamsConnectorAccountStatus};
 use crate::plan::observed::{Next, ObservedAccount, Problem};
@@ -75,6 +75,7 @@ fn status(
         licenses: parts::licenses(&pbxs),
         pbxs,
         invitation: parts::invitation(view),
+        administrators: parts::administrators(view),
         permissions: parts::permissions(view),
         consents: parts::consents(view),
         domains: parts::domains(view),
@@ -83,6 +84,7 @@ fn status(
         tenant_push: parts::tenant_push(view),
         sources: sources::statuses(view),
         last_handled_reconcile_at: handled(view),
+        last_handled_resend: setup::handled_resend(view),
         failure,
         observed_generation: view.observed.generation,
         conditions: merge(&old.conditions, drafts, view.observed.generation, view.now),

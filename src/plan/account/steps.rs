@@ -3,23 +3,67 @@
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
+use super::finding::Verdict;
 use super::push::{self, Push};
 use super::view::{Pbx, View, is_current};
-use super::{gates, graph, pending};
+use super::{gates, graph, pending, setup};
+use crate::api::AdministratorSpec;
 use crate::api::conditions::is_true;
 use crate::domain::OrganizationId;
 use crate::plan::observed::PolicyDemand;
-use crate::plan::snapshot::{Activity, Job, JobState, VerificationState};
+use crate::plan::snapshot::{Activity, Job, JobState, Manager, Tick, VerificationState};
 
 /// One write for the account.
 ///
 /// A key is the `Idempotency-Key` of the call: the same for the same intent, so that a repeated call starts nothing twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountStep {
+    /// Enters the managing user at card 1, or corrects it before the invitation was accepted (guide step 11).
+    PutRecord {
+        /// The managing user of the spec.
+        manager: Manager,
+    },
+    /// Sends the invitation to the managing user (guide step 12).
+    SendInvitation {
+        /// Idempotency key.
+        key: String,
+    },
     /// Binds a PBX of the spec to the connector (guide step 9).
     BindPbx {
         /// The PBX.
         pbx: OrganizationId,
+    },
+    /// Adds a further administrator, or changes the role; no mail is sent (guide step 14).
+    PutAdministrator {
+        /// The administrator of the spec.
+        administrator: AdministratorSpec,
+    },
+    /// Sends the invitation to a further administrator.
+    InviteAdministrator {
+        /// Address as the connector writes it.
+        email: String,
+        /// Idempotency key.
+        key: String,
+    },
+    /// Removes an administrator whom the spec does not list.
+    RemoveAdministrator {
+        /// Address as the connector writes it.
+        email: String,
+    },
+    /// Enable Sync of a PBX (guide step 17).
+    EnableSync {
+        /// The PBX.
+        pbx: OrganizationId,
+    },
+    /// Enable Service of a PBX, once Enable Sync was read back (guide step 17).
+    EnableService {
+        /// The PBX.
+        pbx: OrganizationId,
+    },
+    /// Asks for links at which the Global Administrator grants the connector's permissions (guide step 18).
+    RequestConsents {
+        /// Idempotency key.
+        key: String,
     },
     /// Verify connection (guide step 20).
     StartVerification {
@@ -52,7 +96,13 @@ impl AccountStep {
     #[must_use]
     pub fn gate(&self) -> &'static str {
         match self {
+            Self::PutRecord { .. } | Self::SendInvitation { .. } => graph::MANAGER_ONBOARDED,
             Self::BindPbx { .. } => graph::PBXS_BOUND,
+            Self::PutAdministrator { .. } | Self::InviteAdministrator { .. } | Self::RemoveAdministrator { .. } => {
+                graph::ADMINISTRATORS_READY
+            }
+            Self::EnableSync { .. } | Self::EnableService { .. } => graph::SERVICE_ENABLED,
+            Self::RequestConsents { .. } => graph::CONSENT_GRANTED,
             Self::StartVerification { .. } => graph::CONNECTION_VERIFIED,
             Self::StartDirectoryImport { .. } => graph::DIRECTORY_IMPORTED,
             Self::RequestPushAuthorization { .. } | Self::StartPush { .. } => graph::TENANT_PUSHED,
@@ -65,18 +115,25 @@ pub(super) fn wanted(view: &View) -> Vec<AccountStep> {
     if view.observed.suspended || view.observed.policies.iter().any(|policy| policy.strange.is_some()) {
         return Vec::new();
     }
-    let bindings = view.pbxs.iter().filter_map(|pbx| binding(view, pbx));
     let verifications = view.pbxs.iter().filter_map(|pbx| verification(view, pbx));
-    bindings.chain(verifications).chain(directory_import(view)).chain(tenant_push(view)).collect()
+    setup::wanted(view).chain(verifications).chain(directory_import(view)).chain(tenant_push(view)).collect()
 }
 
 /// Whether nothing was read yet since a step was taken that would show this one.
 pub(super) fn awaits_reading(view: &View, step: &AccountStep) -> bool {
+    let reading = |id: &OrganizationId| view.pbxs.iter().find(|pbx| pbx.id == *id).map(|pbx| pbx.reading);
     let read_at = match step {
-        AccountStep::BindPbx { .. } => view.snapshot.record.read_at,
-        AccountStep::StartVerification { pbx, .. } => {
-            view.pbxs.iter().find(|known| known.id == *pbx).and_then(|known| known.reading.verification.read_at)
+        AccountStep::PutRecord { .. } | AccountStep::SendInvitation { .. } | AccountStep::BindPbx { .. } => {
+            view.snapshot.record.read_at
         }
+        AccountStep::PutAdministrator { .. }
+        | AccountStep::InviteAdministrator { .. }
+        | AccountStep::RemoveAdministrator { .. } => view.snapshot.administrators.read_at,
+        AccountStep::EnableSync { pbx } | AccountStep::EnableService { pbx } => {
+            reading(pbx).and_then(|reading| reading.service.read_at)
+        }
+        AccountStep::RequestConsents { .. } => view.snapshot.consents.read_at,
+        AccountStep::StartVerification { pbx, .. } => reading(pbx).and_then(|reading| reading.verification.read_at),
         AccountStep::StartDirectoryImport { .. } | AccountStep::StartPush { .. } => view.snapshot.activity.read_at,
         AccountStep::RequestPushAuthorization { .. } => view.snapshot.push_authorization.read_at,
     };
@@ -91,20 +148,21 @@ pub(super) fn backing_off(view: &View) -> bool {
     was_step && next.is_some_and(|at| view.now < at) && !view.requested()
 }
 
-fn binding(view: &View, pbx: &Pbx) -> Option<AccountStep> {
-    let record = view.snapshot.record.current()?.as_ref()?;
-    let prepared = is_current(&pbx.reading.entitlement) && may(view, pbx, &[graph::ENTITLED]);
-    (prepared && !record.bound.contains_key(&pbx.id)).then_some(AccountStep::BindPbx { pbx: pbx.id })
-}
-
-fn may(view: &View, pbx: &Pbx, also: &[&str]) -> bool {
+/// Whether a PBX may be written for: the operator has what it needs, and the named parts hold for this PBX.
+pub(super) fn may(view: &View, pbx: &Pbx, also: &[&str]) -> bool {
     let kinds = [&[graph::CREDENTIALS_VALID, graph::PERMISSIONS_GRANTED], also].concat();
     graph::first_unmet(view, std::slice::from_ref(pbx), &kinds).is_none()
 }
 
-/// What must hold before a connection can be verified.
-const BEFORE_VERIFICATION: [&str; 5] =
-    [graph::ENTITLED, graph::PBXS_BOUND, graph::SERVICE_ENABLED, graph::CONSENT_GRANTED, graph::DIRECTORY_IMPORTED];
+/// What must hold before a connection can be verified: a domain that is not ready for calls fails every verification.
+const BEFORE_VERIFICATION: [&str; 6] = [
+    graph::ENTITLED,
+    graph::PBXS_BOUND,
+    graph::SERVICE_ENABLED,
+    graph::CONSENT_GRANTED,
+    graph::DIRECTORY_IMPORTED,
+    graph::DOMAIN_ACTIVATED,
+];
 
 fn verification(view: &View, pbx: &Pbx) -> Option<AccountStep> {
     let known = pbx.reading.verification.current()?.as_ref();
@@ -132,16 +190,30 @@ const BEFORE_IMPORT: [&str; 7] = [
     graph::DOMAIN_ACTIVATED,
 ];
 
+/// What must hold before the first import (guide step 19).
+const BEFORE_FIRST_IMPORT: [&str; 4] =
+    [graph::ENTITLED, graph::PBXS_BOUND, graph::SERVICE_ENABLED, graph::CONSENT_GRANTED];
+
+/// An import is started when there was none, and when a run has users that no import can have seen.
 fn directory_import(view: &View) -> Option<AccountStep> {
     let activity = view.snapshot.activity.current()?;
-    let (pbx, demand) = import_demand(view, activity)?;
     let may_try = import_retry_at(activity).is_none_or(|at| at <= view.now) || view.requested();
-    if open_import(activity).is_some() || !may_try || !may(view, pbx, &BEFORE_IMPORT) {
+    if open_import(activity).is_some() || activity.directory_tick == Tick::Working || !may_try {
         return None;
     }
+    let (pbx, demand) = wanted_import(view, activity)?;
     let newest = activity.imports.iter().max_by_key(|job| job.started_at).map_or("none", |job| job.id.as_str());
     let key = key(view, "StartDirectoryImport", &format!("{demand}/{newest}"));
     Some(AccountStep::StartDirectoryImport { pbx: pbx.id, key })
+}
+
+fn wanted_import<'v, 'a>(view: &'v View<'a>, activity: &Activity) -> Option<(&'v Pbx<'a>, String)> {
+    if gates::directory_imported(view, &view.pbxs) != Verdict::Holds {
+        let pbx = view.pbxs.iter().find(|pbx| may(view, pbx, &BEFORE_FIRST_IMPORT))?;
+        return Some((pbx, "first".to_owned()));
+    }
+    let (pbx, demand) = import_demand(view, activity)?;
+    may(view, pbx, &BEFORE_IMPORT).then(|| (pbx, demand.to_string()))
 }
 
 /// The newest moment that a policy's import must follow, unless one did.
@@ -201,7 +273,7 @@ fn push_authorization(view: &View) -> Option<AccountStep> {
     Some(AccountStep::RequestPushAuthorization { key: key(view, "RequestPushAuthorization", &token) })
 }
 
-fn key(view: &View, intent: &str, token: &str) -> String {
+pub(super) fn key(view: &View, intent: &str, token: &str) -> String {
     hex::encode(Sha256::digest(format!("{}/{intent}/{token}", view.observed.uid)))
 }
 

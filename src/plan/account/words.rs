@@ -60,9 +60,9 @@ const fn of_set_up(reason: Reason) -> Option<Words> {
     let dashboard = Some(DASHBOARD);
     Some(match reason {
         Reason::ManagerMismatch => words(
-            "EnterManager",
-            "enter the managing user",
-            "Open the card GoTo Connect Teams Connector and enter the managing user of the spec at #1 (usually a person who is super admin and Global Administrator), then send the invitation.",
+            "CorrectManager",
+            "correct spec.manager",
+            "Put whoever accepted the invitation at #1 of the card GoTo Connect Teams Connector into spec.manager.",
             dashboard,
         ),
         Reason::InvitationPending => words(
@@ -71,11 +71,11 @@ const fn of_set_up(reason: Reason) -> Option<Words> {
             "Open the link in the invitation mail, or sign in at https://admin.goto.team.com.",
             Some(PORTAL),
         ),
-        Reason::ServiceDisabled => words(
-            "EnableService",
-            "switch on Enable Sync and Enable Service",
-            "At #3 open Services > Teams and switch on Enable Sync, then Enable Service.",
-            dashboard,
+        Reason::AdministratorPending => words(
+            "RemindAdministrators",
+            "remind the invited administrators",
+            "Remind whoever was invited by Account > Invite Administrative User and has not opened the link in the mail.",
+            Some(PORTAL),
         ),
         Reason::AwaitingConsent | Reason::ConsentRevoked => words(
             "GrantConsent",

@@ -4,18 +4,66 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::Permission;
 use crate::api::RegistrationState;
 use crate::domain::{Address, E164, EntraObjectId, OrganizationId, UserKey};
 
 /// The account record of the connector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountRecord {
-    /// The managing user's address in comparable form.
-    pub manager: Option<Address>,
+    /// The managing user.
+    pub manager: Manager,
     /// The invitation.
     pub invitation: Invitation,
     /// Bound PBXs and since when.
     pub bound: BTreeMap<OrganizationId, Timestamp>,
+}
+
+impl AccountRecord {
+    /// Whether the managing user accepted: from then on the connector keeps that person.
+    #[must_use]
+    pub fn is_accepted(&self) -> bool {
+        self.invitation.state == InvitationState::Accepted
+    }
+}
+
+/// The managing user of card 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manager {
+    /// Given name.
+    pub first_name: String,
+    /// Family name.
+    pub last_name: String,
+    /// Address as it is written.
+    pub email: String,
+}
+
+impl Manager {
+    /// The address in comparable form, if it is one.
+    #[must_use]
+    pub fn address(&self) -> Option<Address> {
+        self.email.parse().ok()
+    }
+
+    /// Whether both name the same person in the same way.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        let names = |it: &Self| (it.first_name.clone(), it.last_name.clone(), it.address());
+        self.address().is_some() && names(self) == names(other)
+    }
+}
+
+/// A further administrator of the connector (guide step 14).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Administrator {
+    /// Address as the connector writes it; part of the URLs about the administrator.
+    pub email: String,
+    /// Role, as the connector calls it.
+    pub role: String,
+    /// Where the invitation stands.
+    pub state: InvitationState,
+    /// When the link of the invitation stops working.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// The invitation of the managing user.
@@ -49,14 +97,32 @@ pub struct Consent {
     pub group: String,
     /// Where it stands.
     pub state: ConsentState,
-    /// Names of the permissions.
-    pub permissions: Vec<String>,
+    /// What is consented to, each with its purpose.
+    pub permissions: Vec<Permission>,
+    /// Who granted it, as the connector tells.
+    pub granted_by: Option<String>,
     /// When it was granted.
     pub granted_at: Option<Timestamp>,
     /// Where it is granted.
     pub link: Option<String>,
     /// When the link stops working.
     pub link_expires_at: Option<Timestamp>,
+}
+
+impl Consent {
+    /// Whether it had been granted and is not any more, a new link or not.
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        let granted_before = self.state == ConsentState::Pending && self.granted_at.is_some();
+        self.state == ConsentState::Revoked || granted_before
+    }
+
+    /// Whether its link can be followed.
+    #[must_use]
+    pub fn link_works(&self, now: Timestamp) -> bool {
+        let alive = self.link_expires_at.is_none_or(|end| now < end);
+        self.state == ConsentState::Pending && self.link.is_some() && alive
+    }
 }
 
 /// State of a [`Consent`].

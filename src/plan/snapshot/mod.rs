@@ -101,6 +101,8 @@ pub struct Snapshot {
     pub voice: Source<Vec<VoiceState>>,
     /// The account record of the connector; `None`: there is none.
     pub record: Source<Option<AccountRecord>>,
+    /// Further administrators of the connector.
+    pub administrators: Source<Vec<Administrator>>,
     /// Consents of the connector.
     pub consents: Source<Vec<Consent>>,
     /// Direct Routing domains.

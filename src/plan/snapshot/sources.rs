@@ -53,6 +53,7 @@ impl Snapshot {
             line("numberAssignments", Outcome, &self.number_assignments, Vec::len),
             line("voice", Outcome, &self.voice, Vec::len),
             line("accountRecord", Account, &self.record, |_| 1),
+            line("administrators", Account, &self.administrators, Vec::len),
             line("consents", Account, &self.consents, Vec::len),
             line("domains", Account, &self.domains, Vec::len),
             line("importsAndPushes", Account, &self.activity, |_| 1),

@@ -21,30 +21,6 @@ pub(super) fn none(body: &Bytes) -> Result<(), Refused> {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-/// `PUT A`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PutAccount {
-    pub(super) manager: crate::clients::connector::wire::Manager,
-}
-
-/// `PUT A/administrators/{email}`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct PutAdministrator {
-    pub(super) first_name: Option<String>,
-    pub(super) last_name: Option<String>,
-    pub(super) role: String,
-}
-
-/// `PATCH P/services/teams`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct PatchServices {
-    pub(super) sync_enabled: Option<bool>,
-    pub(super) enabled: Option<bool>,
-}
-
 /// `PUT A/domains/{name}/verification`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

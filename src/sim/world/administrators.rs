@@ -1,7 +1,6 @@
 //! Further administrators of the connector (guide step 14).
 
 use k8s_openapi::jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::account::invitation;
 use super::connector::{Administrator, Purpose, Sent};
@@ -13,27 +12,9 @@ use crate::domain::AccountKey;
 /// The role that must be held by at least one administrator.
 const OWNER: &str = "Owner";
 
-/// An administrator as the contract shows it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AdministratorView {
-    /// Address.
-    pub email: String,
-    /// `Owner`, `Administrator`, …
-    pub role: String,
-    /// State of the invitation.
-    pub state: wire::InvitationState,
-    /// When it was sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub invited_at: Option<Timestamp>,
-    /// Until when its link works.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<Timestamp>,
-}
-
 impl World {
     /// `GET A/administrators`.
-    pub fn administrators(&self, account: &AccountKey, now: Timestamp) -> Result<Vec<AdministratorView>, Refusal> {
+    pub fn administrators(&self, account: &AccountKey, now: Timestamp) -> Result<Vec<wire::Administrator>, Refusal> {
         Ok(self.connector(account)?.administrators.iter().map(|(email, it)| it.view(email, now)).collect())
     }
 
@@ -94,8 +75,8 @@ impl World {
 }
 
 impl Administrator {
-    fn view(&self, email: &str, now: Timestamp) -> AdministratorView {
+    fn view(&self, email: &str, now: Timestamp) -> wire::Administrator {
         let wire::Invitation { state, sent_at, expires_at } = invitation(self.invitation.as_ref(), now);
-        AdministratorView { email: email.to_owned(), role: self.role.clone(), state, invited_at: sent_at, expires_at }
+        wire::Administrator { email: email.to_owned(), role: self.role.clone(), state, invited_at: sent_at, expires_at }
     }
 }

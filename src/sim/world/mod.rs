@@ -40,7 +40,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::AccountKey;
 
-pub use administrators::AdministratorView;
 pub use connector::Connector;
 pub use demo::test_credentials;
 pub use edit::{Among, Change, Who, WorldEdit};

@@ -12,7 +12,7 @@ use crate::plan::account::{AccountPlan, AccountReport, StepProblem, account, rep
 use crate::plan::observed::{ObservedAccount, PolicyDemand, Problem};
 use crate::plan::snapshot::{
     AccountRecord, Activity, Candidate, ConnectorUser, Consent, ConsentState, Domain, DomainState, Entitlement,
-    GotoAccess, Invitation, InvitationState, Job, JobState, Line, PbxReading, Permission, PushAuthorization,
+    GotoAccess, Invitation, InvitationState, Job, JobState, Line, Manager, PbxReading, Permission, PushAuthorization,
     PushAuthorizationState, Seats, Service, Snapshot, Source, SourceFailure, Tick, UserLines, Verification,
     VerificationState,
 };
@@ -40,6 +40,7 @@ pub(super) struct World {
     pub(super) credentials: Option<Problem>,
     pub(super) suspended: bool,
     pub(super) requested_at: Option<String>,
+    pub(super) resend_invitation: Option<String>,
     pub(super) last_step: Option<Timestamp>,
     pub(super) now: Timestamp,
 }
@@ -56,6 +57,7 @@ impl World {
             credentials: None,
             suspended: false,
             requested_at: None,
+            resend_invitation: None,
             last_step: None,
             now: minute(120),
         }
@@ -82,6 +84,7 @@ impl World {
             status: &self.status,
             suspended: self.suspended,
             requested_at: self.requested_at.as_deref(),
+            resend_invitation: self.resend_invitation.as_deref(),
             credentials: self.credentials.clone(),
             snapshot: self.snapshot.as_ref(),
             last_step: self.last_step,
@@ -191,7 +194,8 @@ fn snapshot(pbxs: &[&str]) -> Snapshot {
     let granted = |group: &str, granted_at| Consent {
         group: group.to_owned(),
         state: ConsentState::Granted,
-        permissions: vec!["Domain.ReadWrite.All".to_owned()],
+        permissions: vec![permission("Domain.ReadWrite.All", true)],
+        granted_by: None,
         granted_at: Some(granted_at),
         link: None,
         link_expires_at: None,
@@ -210,6 +214,7 @@ fn snapshot(pbxs: &[&str]) -> Snapshot {
         number_assignments: Source::complete(vec![], at),
         voice: Source::complete(vec![], at),
         record: Source::complete(Some(record(bound)), at),
+        administrators: Source::complete(vec![], at),
         consents: Source::complete(vec![granted("Directory", minute(10)), granted("Calling", minute(12))], at),
         domains: Source::complete(vec![domain(DomainState::Activated)], at),
         activity: Source::complete(activity(), at),
@@ -240,7 +245,7 @@ fn lines(pbxs: &[&str]) -> Vec<UserLines> {
 
 pub(super) fn record(bound: BTreeMap<OrganizationId, Timestamp>) -> AccountRecord {
     AccountRecord {
-        manager: Some("maria@contoso.example".parse().unwrap()),
+        manager: manager("Silva", "maria@contoso.example"),
         invitation: Invitation {
             state: InvitationState::Accepted,
             sent_at: Some(minute(1)),
@@ -248,6 +253,10 @@ pub(super) fn record(bound: BTreeMap<OrganizationId, Timestamp>) -> AccountRecor
         },
         bound,
     }
+}
+
+pub(super) fn manager(last_name: &str, email: &str) -> Manager {
+    Manager { first_name: "Maria".to_owned(), last_name: last_name.to_owned(), email: email.to_owned() }
 }
 
 pub(super) fn domain(state: DomainState) -> Domain {

@@ -128,7 +128,7 @@ fn of_connector() -> Vec<Case> {
         ("acceptance", MANAGER_ONBOARDED, Reason::InvitationPending, |world| {
             invitation(world, InvitationState::Sent);
         }),
-        ("invitation", MANAGER_ONBOARDED, Reason::InvitationPending, |world| {
+        ("invitation", MANAGER_ONBOARDED, Reason::Progressing, |world| {
             invitation(world, InvitationState::NotSent);
         }),
         ("time", MANAGER_ONBOARDED, Reason::InvitationExpired, |world| invitation(world, InvitationState::Expired)),
@@ -141,15 +141,19 @@ fn of_connector() -> Vec<Case> {
         ("Services", SERVICE_ENABLED, Reason::ServiceDisabled, |world| {
             world.pbx(HEAD).service = Source::complete(None, minute(119));
         }),
-        ("consent", CONSENT_GRANTED, Reason::AwaitingConsent, |world| consent(world, ConsentState::Pending)),
+        ("consent", CONSENT_GRANTED, Reason::AwaitingConsent, |world| {
+            consent(world, ConsentState::Pending);
+            set(&mut world.snapshot().consents, |consents| consents[1].granted_at = None);
+        }),
+        ("consent, again", CONSENT_GRANTED, Reason::ConsentRevoked, |world| consent(world, ConsentState::Pending)),
         ("consent's link", CONSENT_GRANTED, Reason::AwaitingConsent, |world| {
             consent(world, ConsentState::NotRequested);
         }),
-        ("consents", CONSENT_GRANTED, Reason::AwaitingConsent, |world| {
+        ("consents", CONSENT_GRANTED, Reason::Progressing, |world| {
             world.snapshot().consents = Source::complete(vec![], minute(119));
         }),
         ("granted", CONSENT_GRANTED, Reason::ConsentRevoked, |world| consent(world, ConsentState::Revoked)),
-        ("import", DIRECTORY_IMPORTED, Reason::ImportOverdue, |world| import(world, |_| {})),
+        ("import", DIRECTORY_IMPORTED, Reason::Progressing, |world| import(world, |_| {})),
         ("import's success", DIRECTORY_IMPORTED, Reason::ImportOverdue, |world| {
             import(world, |it| it.imports = vec![job("import-1", JobState::Failed, minute(115))]);
         }),

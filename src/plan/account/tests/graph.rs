@@ -23,11 +23,12 @@ fn gates_come_in_the_order_of_the_set_up() {
     Entitled=True Succeeded
     PbxsBound=True Succeeded
     ManagerOnboarded=True Succeeded
+    AdministratorsReady=True Succeeded
     ServiceEnabled=False ServiceDisabled
     ConsentGranted=Unknown WaitingForPrerequisite
     DirectoryImported=Unknown WaitingForPrerequisite
-    ConnectionVerified=Unknown WaitingForPrerequisite
     DomainActivated=Unknown WaitingForPrerequisite
+    ConnectionVerified=Unknown WaitingForPrerequisite
     TemporaryUserRemoved=Unknown WaitingForPrerequisite
     TenantPushed=Unknown WaitingForPrerequisite
     ");
@@ -43,12 +44,13 @@ fn a_missing_record_holds_only_what_is_behind_it() {
     PermissionsGranted=True Succeeded
     Entitled=True Succeeded
     PbxsBound=False WaitingForPrerequisite
-    ManagerOnboarded=False ManagerMismatch
+    ManagerOnboarded=False Progressing
+    AdministratorsReady=Unknown WaitingForPrerequisite
     ServiceEnabled=Unknown WaitingForPrerequisite
     ConsentGranted=Unknown WaitingForPrerequisite
     DirectoryImported=Unknown WaitingForPrerequisite
-    ConnectionVerified=Unknown WaitingForPrerequisite
     DomainActivated=Unknown WaitingForPrerequisite
+    ConnectionVerified=Unknown WaitingForPrerequisite
     TemporaryUserRemoved=Unknown WaitingForPrerequisite
     TenantPushed=Unknown WaitingForPrerequisite
     ");
@@ -64,11 +66,12 @@ fn before_the_first_reading_nothing_is_known() {
     Entitled=Unknown WaitingForPrerequisite
     PbxsBound=Unknown WaitingForPrerequisite
     ManagerOnboarded=Unknown WaitingForPrerequisite
+    AdministratorsReady=Unknown WaitingForPrerequisite
     ServiceEnabled=Unknown WaitingForPrerequisite
     ConsentGranted=Unknown WaitingForPrerequisite
     DirectoryImported=Unknown WaitingForPrerequisite
-    ConnectionVerified=Unknown WaitingForPrerequisite
     DomainActivated=Unknown WaitingForPrerequisite
+    ConnectionVerified=Unknown WaitingForPrerequisite
     TemporaryUserRemoved=Unknown WaitingForPrerequisite
     TenantPushed=Unknown WaitingForPrerequisite
     ");

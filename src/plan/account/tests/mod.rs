@@ -4,5 +4,6 @@ mod fixture;
 mod gates;
 mod graph;
 mod report;
+mod setup;
 mod steps;
 mod waiting;

@@ -8,8 +8,7 @@ use super::fixture::{HEAD, World, failed_source, job, minute, record};
 use crate::api::{Actor, PendingAction, Reason};
 use crate::plan::observed::{Next, Problem, ReadingKind};
 use crate::plan::snapshot::{
-    ConsentState, Entitlement, InvitationState, JobState, PushAuthorizationState, Service, Source, Tick,
-    VerificationState,
+    ConsentState, Entitlement, InvitationState, JobState, PushAuthorizationState, Source, Tick, VerificationState,
 };
 
 fn only(world: &World) -> PendingAction {
@@ -57,6 +56,7 @@ fn a_consent_is_awaited_with_its_link() {
     let mut world = World::set_up();
     let mut consents = world.snapshot().consents.known().unwrap().clone();
     consents[1].state = ConsentState::Pending;
+    consents[1].granted_at = None;
     consents[1].link = Some("https://login.example.test/consent".to_owned());
     consents[1].link_expires_at = Some(minute(160));
     world.snapshot().consents = Source::complete(consents, minute(119));
@@ -86,10 +86,7 @@ fn each_human_is_told_what_to_do() {
         record.invitation.state = InvitationState::Sent;
         world.snapshot().record = Source::complete(Some(record), minute(119));
     });
-    tell(|world| {
-        let off = Service { user_import_enabled: true, enabled: false };
-        world.pbx(HEAD).service = Source::complete(Some(off), minute(119));
-    });
+    tell(|world| world.spec.manager.email = "joao@contoso.example".to_owned());
     tell(|world| {
         let mut verification = world.pbx(HEAD).verification.known().unwrap().clone().unwrap();
         verification.state = VerificationState::Failed;
@@ -103,8 +100,8 @@ fn each_human_is_told_what_to_do() {
       BuyIntegration: Buy the Teams Connector integration through the sales contact of GoTo; it then shows in the integrations dashboard as the card GoTo Connect Teams Connector (General in the side bar, then the drop-down with the PBX). Head office: no connector license was bought.
     Manager: accept the invitation
       AcceptInvitation: Open the link in the invitation mail, or sign in at https://admin.goto.team.com.
-    GoToSuperAdministrator: switch on Enable Sync and Enable Service
-      EnableService: At #3 open Services > Teams and switch on Enable Sync, then Enable Service. Head office: Enable Service is off.
+    PlatformTeam: correct spec.manager
+      CorrectManager: Put whoever accepted the invitation at #1 of the card GoTo Connect Teams Connector into spec.manager.
     GoToSuperAdministrator: verify the connection
       VerifyConnection: Mend the failed check, then press Verify connection at #4, or set the annotation teamsconnector.dev/requestedAt. Head office: the verification failed: Domain, Consent.
     ");

@@ -119,6 +119,9 @@ reasons! {
     PermissionMissing: Human, GLOBAL, "The operator's own credentials lack a permission.", "Grant the named permission and consent to it.";
     NotSuperAdministrator: Human, SUPER, "The GoTo credentials do not belong to a super admin, or lack the scope identity:.", "Give the user of the credentials the super admin role, or use credentials that have role and scope.";
     DomainUnverified: Human, GLOBAL, "A Direct Routing domain is not verified in the tenant.", "Finish the verification of the domain.";
+    DomainVerificationPending: Waiting, ANYBODY, "A Direct Routing domain is being verified; until the published record is seen everywhere up to 48 hours are normal.", "Nothing: it is looked at again.";
+    NoSpareLicense: Human, BUYER, "The tenant has no spare license for the temporary user that activates the domain.", "Free or buy one license with Teams for a person for the time of the set-up: Business Essentials, Business Premium, E1, E3 or E5 fit; it comes back at the end.";
+    TemporaryUserConflict: Human, GLOBAL, "Somebody else made a user with the name of the temporary user.", "Rename or delete the user teams-connector-activation of the domain in the Microsoft 365 admin center.";
     DomainActivationPending: Waiting, ANYBODY, "Microsoft is activating the Direct Routing domain; this takes up to 24 hours.", "Nothing: it is looked at again.";
     DomainActivationStuck: Human, SUPER, "A Direct Routing domain was refused or is not activated after 36 hours.", "Look at the failure in the connector portal; the last resort is the account or project manager at GoTo.";
     TemporaryUserLeftover: Human, GLOBAL, "The temporary user of the set-up still exists.", "Delete the temporary user in the Microsoft 365 admin center; it holds a license.";

@@ -51,6 +51,10 @@ pub struct TeamsConnectorAccountSpec {
     /// Removes administrators whom `administrators` does not list; the managing user and the last owner never are.
     #[serde(default)]
     pub prune_administrators: bool,
+    /// The Direct Routing domains and their activation (guide steps 6 and 7).
+    #[serde(default)]
+    #[schemars(default = "DomainSpec::default")]
+    pub domain: DomainSpec,
     /// How often the directories are read; the policies of the account share the reading. 1m to 24h.
     #[serde(default = "default_interval")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('24h')").message("interval must be between 1m and 24h"))]
@@ -163,6 +167,44 @@ pub struct ManagerSpec {
     /// E-mail address that the invitation goes to.
     #[schemars(length(max = 254), regex(pattern = "^[^@\\s]+@[^@\\s]+$"))]
     pub email: String,
+}
+
+/// The Direct Routing domains of the connector in the tenant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DomainSpec {
+    /// How they are activated.
+    #[serde(default)]
+    #[schemars(default = "ActivationSpec::default")]
+    pub activation: ActivationSpec,
+}
+
+/// How a domain is activated: it is verified in the tenant, then a licensed user in it is waited for, up to 24 hours.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ActivationSpec {
+    /// Who adds and verifies the domain, makes the temporary user and removes it: the operator, by Microsoft Graph, or the connector.
+    #[serde(default)]
+    pub managed_by: DomainManager,
+    /// Country of the temporary user, ISO 3166-1 alpha-2; Microsoft gives no license without it. Needed with `Operator` until every
+    /// domain is activated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2), regex(pattern = "^[A-Z]{2}$"))]
+    pub usage_location: Option<String>,
+    /// The product whose spare license the temporary user gets, such as `ENTERPRISEPACK`; absent: any with Teams for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 100))]
+    pub sku_part_number: Option<String>,
+}
+
+/// Who manages the domain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DomainManager {
+    /// The operator, by Microsoft Graph.
+    #[default]
+    Operator,
+    /// The connector; the operator watches.
+    Connector,
 }
 
 /// A further administrator.
@@ -376,6 +418,9 @@ pub struct DomainStatus {
     /// Since when it has been seen in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
+    /// Object id of the temporary user in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temporary_user_id: Option<String>,
 }
 
 /// Microsoft seats by service plan.
@@ -386,6 +431,9 @@ pub struct MicrosoftLicenses {
     pub phone_system_total: u32,
     /// Of these in use.
     pub phone_system_in_use: u32,
+    /// Free seats of products that the temporary user can have.
+    #[serde(default)]
+    pub spare_seats: u32,
 }
 
 /// Directory import.

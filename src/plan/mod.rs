@@ -8,6 +8,7 @@ mod counters;
 mod decision;
 pub mod deleting;
 mod disconnect;
+pub mod domains;
 mod exchange;
 mod funnel;
 mod guard;

@@ -9,7 +9,7 @@ use crate::harness;
 use crate::stage::{ACCOUNT, KINDS, POLICY, Stage};
 
 /// Calls that changed something at the connector since then.
-pub(crate) async fn connector_writes(stage: &Stage, since: u64) -> Vec<String> {
+async fn connector_writes(stage: &Stage, since: u64) -> Vec<String> {
     let calls = stage.control().writes_since(since).await.unwrap();
     let ours = calls.into_iter().filter(|call| call["api"] == "connector");
     ours.map(|call| format!("{} {}", call["method"].as_str().unwrap(), call["route"].as_str().unwrap())).collect()

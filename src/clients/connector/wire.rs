@@ -138,6 +138,14 @@ pub struct PutAdministrator {
     pub role: String,
 }
 
+/// Body of `PUT A/domains/{name}/verification`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutDomainText {
+    /// Text of the TXT record.
+    pub text: String,
+}
+
 /// Body of `PUT A`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

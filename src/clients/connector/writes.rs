@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, Method};
 
 use super::wire::{
     BatchOperation, BatchReply, BatchRequest, Manager, PatchServices, PushAuthorization, PutAccount, PutAdministrator,
-    StartSync, Sync,
+    PutDomainText, StartSync, Sync,
 };
 use super::{ConnectorClient, route};
 use crate::clients::error::ApiError;
@@ -19,6 +19,7 @@ const PUT_ADMINISTRATOR: Route = route("PUT /accounts/{accountKey}/administrator
 const DELETE_ADMINISTRATOR: Route = route("DELETE /accounts/{accountKey}/administrators/{email}");
 const INVITE_ADMINISTRATOR: Route = route("POST /accounts/{accountKey}/administrators/{email}/invitation");
 const PATCH_SERVICES: Route = route("PATCH /accounts/{accountKey}/pbxs/{organizationId}/services/teams");
+const PUBLISH_DOMAIN_TEXT: Route = route("PUT /accounts/{accountKey}/domains/{name}/verification");
 const REQUEST_CONSENTS: Route = route("POST /accounts/{accountKey}/consents/requests");
 const BIND_PBX: Route = route("PUT /accounts/{accountKey}/pbxs/{organizationId}");
 const START_VERIFICATION: Route = route("POST /accounts/{accountKey}/pbxs/{organizationId}/verifications");
@@ -64,6 +65,13 @@ impl ConnectorClient {
     pub async fn patch_services(&self, pbx: OrganizationId, body: &PatchServices) -> Result<(), ApiError> {
         let path = ["pbxs", &pbx.to_string(), "services", "teams"];
         let call = self.write(PATCH_SERVICES, Method::PATCH, &path).json(body)?;
+        self.channel.sent(&call).await.map(drop)
+    }
+
+    /// Lets the connector publish the text by which Microsoft recognises the owner of a domain.
+    pub async fn publish_domain_text(&self, name: &str, text: &str) -> Result<(), ApiError> {
+        let body = PutDomainText { text: text.to_owned() };
+        let call = self.write(PUBLISH_DOMAIN_TEXT, Method::PUT, &["domains", name, "verification"]).json(&body)?;
         self.channel.sent(&call).await.map(drop)
     }
 

@@ -1,7 +1,8 @@
-//! Client of Microsoft Graph. It only reads.
+//! Client of Microsoft Graph. It writes nothing but the domain and the temporary user of the set-up.
 
 mod pages;
 mod permissions;
+mod set_up;
 pub mod wire;
 
 use k8s_openapi::jiff::Timestamp;
@@ -16,7 +17,8 @@ use crate::domain::EntraObjectId;
 use wire::{NumberAssignment, Page, ServicePrincipal, SubscribedSku, User, UserConfiguration};
 
 pub use pages::{DeltaCursor, DeltaRound};
-pub use permissions::{Granted, GraphPermission, NEEDED_PERMISSIONS};
+pub use permissions::{Granted, GraphPermission, NEEDED_PERMISSIONS, SET_UP_PERMISSIONS};
+pub use set_up::TemporaryUser;
 
 /// Application id of Microsoft Graph, the same in every tenant.
 pub const GRAPH_APP_ID: &str = "00000003-0000-0000-c000-000000000000";

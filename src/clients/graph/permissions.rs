@@ -19,7 +19,7 @@ pub struct GraphPermission {
     pub reason: &'static str,
 }
 
-/// Every permission that is needed; all of them read only.
+/// Every permission that is always needed; all of them read only.
 pub const NEEDED_PERMISSIONS: [GraphPermission; 5] = [
     GraphPermission {
         name: "User.Read.All",
@@ -45,6 +45,30 @@ pub const NEEDED_PERMISSIONS: [GraphPermission; 5] = [
         name: "Application.Read.All",
         app_role: uuid!("9a5d68dd-52b0-4cc2-bd40-abcf44ac3a30"),
         reason: "tells which permissions the tenant has given",
+    },
+];
+
+/// What is needed beside, while the operator manages the domain and it is not activated yet.
+pub const SET_UP_PERMISSIONS: [GraphPermission; 4] = [
+    GraphPermission {
+        name: "Domain.ReadWrite.All",
+        app_role: uuid!("7e05723c-0bb0-42da-be95-ae9f08a6e53c"),
+        reason: "adds and verifies the Direct Routing domain",
+    },
+    GraphPermission {
+        name: "User.ReadWrite.All",
+        app_role: uuid!("741f803b-c850-494e-b5df-cde7c675a1ca"),
+        reason: "makes the temporary user that activates the domain",
+    },
+    GraphPermission {
+        name: "LicenseAssignment.ReadWrite.All",
+        app_role: uuid!("5facf0c1-8979-4e95-abcf-ff3d079771c0"),
+        reason: "gives the temporary user a spare license, and takes it back",
+    },
+    GraphPermission {
+        name: "User.DeleteRestore.All",
+        app_role: uuid!("eccc023d-eccf-4e7b-9683-8813ab36cecc"),
+        reason: "deletes the temporary user",
     },
 ];
 

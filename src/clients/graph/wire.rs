@@ -237,3 +237,101 @@ pub struct AppRoleAssignment {
     /// Of which resource: Graph's service principal here.
     pub resource_id: EntraObjectId,
 }
+
+/// A domain of the tenant [graph.md, 6.1].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Domain {
+    /// Fully qualified name.
+    pub id: String,
+    /// Whether the tenant has proved that it owns it.
+    pub is_verified: bool,
+}
+
+/// A record that proves ownership [graph.md, 6.3].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DnsRecord {
+    /// `Txt` or `Mx`.
+    pub record_type: String,
+    /// Text of a TXT record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// Body of `POST /domains`.
+#[derive(Debug, Clone, Serialize)]
+pub struct NewDomain {
+    /// Fully qualified name.
+    pub id: String,
+}
+
+/// A user by UPN, with the licenses that were assigned to it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetUpUser {
+    /// Object id.
+    pub id: EntraObjectId,
+    /// Name.
+    #[serde(default)]
+    pub display_name: Option<String>,
+    /// Products.
+    #[serde(default)]
+    pub assigned_licenses: Vec<AssignedLicense>,
+}
+
+/// A product of a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssignedLicense {
+    /// Which product.
+    pub sku_id: EntraObjectId,
+}
+
+/// Body of `POST /users` [graph.md, 7.1].
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewUser {
+    /// Whether signing in is allowed.
+    pub account_enabled: bool,
+    /// Name.
+    pub display_name: String,
+    /// Mail alias.
+    pub mail_nickname: String,
+    /// UPN.
+    pub user_principal_name: String,
+    /// Country of use, ISO 3166-1 alpha-2.
+    pub usage_location: String,
+    /// The first password.
+    pub password_profile: PasswordProfile,
+}
+
+/// The first password of a [`NewUser`].
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PasswordProfile {
+    /// Whether it must be changed.
+    pub force_change_password_next_sign_in: bool,
+    /// The password; it is kept nowhere.
+    pub password: String,
+}
+
+/// Body of `POST /users/{id}/assignLicense` [graph.md, 7.2].
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssignLicense {
+    /// Products to give.
+    pub add_licenses: Vec<AddedLicense>,
+    /// Products to take.
+    pub remove_licenses: Vec<EntraObjectId>,
+}
+
+/// A product that is given.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AddedLicense {
+    /// Which product.
+    pub sku_id: EntraObjectId,
+    /// Plans of it that are left out.
+    pub disabled_plans: Vec<EntraObjectId>,
+}

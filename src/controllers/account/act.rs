@@ -1,14 +1,18 @@
 //! Executes the steps of an account's plan. It has no choices: every value was chosen by the plan.
 
 use kube::ResourceExt;
+use secrecy::SecretString;
+use uuid::Uuid;
 
 use crate::api::TeamsConnectorAccount;
 use crate::clients::connector::wire::{self, PatchServices, PutAdministrator, StartSync, SyncKind};
 use crate::clients::error::{ApiError, Class};
+use crate::clients::graph::TemporaryUser;
 use crate::controllers::context::Context;
 use crate::controllers::error::{PassError, advised, problem};
 use crate::controllers::session::Session;
 use crate::plan::account::{AccountPlan, AccountStep, StepProblem};
+use crate::plan::domains::{TEMPORARY_NAME, TEMPORARY_USER, temporary_upn};
 use crate::plan::snapshot::Manager;
 
 /// Takes the steps in order and tells which failed; each is on its own.
@@ -51,14 +55,36 @@ pub(super) async fn act(
 /// Begun or done by somebody else: the next reading tells.
 fn is_done(step: &AccountStep, class: &Class) -> bool {
     match class {
-        Class::Absent => matches!(step, AccountStep::RemoveAdministrator { .. }),
+        // Microsoft does not see the record yet; whether the domain is verified is read.
+        Class::Absent | Class::Permanent | Class::Conflict(_) if matches!(step, AccountStep::VerifyDomain { .. }) => {
+            true
+        }
+        Class::Absent => {
+            matches!(step, AccountStep::RemoveAdministrator { .. } | AccountStep::DeleteTemporaryUser { .. })
+        }
+        Class::Conflict(_) if matches!(step, AccountStep::AddDomain { .. }) => true,
+        Class::Conflict(_) if matches!(step, AccountStep::CreateTemporaryUser { .. }) => true,
         Class::Conflict(code) => ["SyncRunning", "AlreadyAccepted"].contains(&code.as_str()),
         _ => false,
     }
 }
 
+fn temporary_user(domain: &str, usage_location: &str) -> TemporaryUser {
+    TemporaryUser {
+        user_principal_name: temporary_upn(domain),
+        mail_nickname: TEMPORARY_USER.to_owned(),
+        display_name: TEMPORARY_NAME.to_owned(),
+        usage_location: usage_location.to_owned(),
+    }
+}
+
+/// Nobody ever signs in with it, and it is kept nowhere; the ending satisfies the tenant's rules of complexity.
+fn password() -> SecretString {
+    format!("{}{}aA1!", Uuid::new_v4().simple(), Uuid::new_v4().simple()).into()
+}
+
 async fn take(step: &AccountStep, session: &Session) -> Result<(), ApiError> {
-    let connector = &session.connector;
+    let (connector, graph) = (&session.connector, &session.graph);
     match step {
         AccountStep::PutRecord { manager: Manager { first_name, last_name, email } } => {
             let (first_name, last_name, email) = (first_name.clone(), last_name.clone(), email.clone());
@@ -79,6 +105,15 @@ async fn take(step: &AccountStep, session: &Session) -> Result<(), ApiError> {
             connector.patch_services(*pbx, &PatchServices { sync_enabled: None, enabled: Some(true) }).await
         }
         AccountStep::RequestConsents { key } => connector.request_consents(key).await,
+        AccountStep::AddDomain { name } => graph.add_domain(name).await,
+        AccountStep::PublishDomainText { name, text } => connector.publish_domain_text(name, text).await,
+        AccountStep::VerifyDomain { name } => graph.verify_domain(name).await,
+        AccountStep::CreateTemporaryUser { domain, usage_location } => {
+            graph.create_user(&temporary_user(domain, usage_location), &password()).await
+        }
+        AccountStep::AssignLicense { user, sku } => graph.assign_license(*user, *sku).await,
+        AccountStep::RemoveLicenses { user, skus } => graph.remove_licenses(*user, skus.clone()).await,
+        AccountStep::DeleteTemporaryUser { user } => graph.delete_user(*user).await,
         AccountStep::BindPbx { pbx } => connector.bind_pbx(*pbx).await,
         AccountStep::StartVerification { pbx, key } => connector.start_verification(*pbx, key).await,
         AccountStep::StartDirectoryImport { pbx, key } => {

@@ -3,7 +3,7 @@
 use super::reading::{Part, Reader, listed};
 use super::translate;
 use super::users::{Listed, TenantUsers};
-use crate::clients::graph::NEEDED_PERMISSIONS;
+use crate::clients::graph::{NEEDED_PERMISSIONS, SET_UP_PERMISSIONS};
 use crate::controllers::error::incomplete;
 use crate::plan::snapshot::{Permission, Snapshot, Source, TeamsUser};
 
@@ -12,11 +12,12 @@ pub(super) async fn directory(reader: &Reader<'_>, old: &Snapshot, tenant: &mut 
     let graph = &reader.session.graph;
     let granted = graph.own_permissions(&reader.session.app_id).await;
     let permissions = granted.map_err(|error| incomplete(&error)).map(|granted| {
-        let all = NEEDED_PERMISSIONS.iter();
+        let all = NEEDED_PERMISSIONS.iter().chain(SET_UP_PERMISSIONS.iter().filter(|_| reader.manages_domains));
         all.map(|permission| Permission {
             name: permission.name.to_owned(),
             reason: permission.reason.to_owned(),
             granted: granted.has(permission),
+            set_up: SET_UP_PERMISSIONS.contains(permission),
         })
         .collect()
     });

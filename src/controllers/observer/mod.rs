@@ -3,6 +3,7 @@
 
 mod activity;
 mod connector;
+mod domains;
 mod doubts;
 mod goto;
 mod graph;

@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::doubts::{Doubts, Name};
 use super::users::TenantUsers;
-use super::{connector, goto, graph};
+use super::{connector, domains, goto, graph};
 use crate::api::{Reason, TeamsConnectorAccount};
 use crate::clients::error::ApiError;
 use crate::clients::listing::{Complete, Incomplete};
@@ -24,6 +24,8 @@ pub(super) struct Reader<'a> {
     pub(super) metrics: &'a Metrics,
     /// What the readings before missed once.
     pub(super) doubts: &'a Doubts,
+    /// Whether the operator sets the domains up.
+    pub(super) manages_domains: bool,
     /// When the reading began: what was written later is not in it for sure.
     pub(super) began: Timestamp,
 }
@@ -50,6 +52,7 @@ impl Reader<'_> {
         for part in [directory, tenant, numbers, Some(portal)].into_iter().flatten() {
             part(&mut snapshot);
         }
+        snapshot.tenant_domains = domains::read(self, &snapshot).await;
         snapshot
     }
 

@@ -10,7 +10,7 @@ use super::doubts::Doubts;
 use super::requests::Requests;
 use super::users::TenantUsers;
 use super::{Generation as _, Observers, Reading};
-use crate::api::{Reason, TeamsConnectorAccount};
+use crate::api::{DomainManager, Reason, TeamsConnectorAccount};
 use crate::clock::Clock;
 use crate::controllers::error::PassError;
 use crate::controllers::frame::later;
@@ -106,7 +106,8 @@ impl Task {
             Ok(session) => {
                 let old = before.snapshot.clone().unwrap_or_default();
                 let (session, metrics, doubts) = (&session, &self.metrics, &self.doubts);
-                let reader = super::reading::Reader { session, metrics, doubts, began };
+                let manages_domains = account.spec.domain.activation.managed_by == DomainManager::Operator;
+                let reader = super::reading::Reader { session, metrics, doubts, manages_domains, began };
                 let mut snapshot = reader.read(account, kind, &old, &mut self.tenant).await;
                 let mut previous = before.previous;
                 if kind == ReadingKind::Full {

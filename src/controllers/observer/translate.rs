@@ -18,6 +18,8 @@ const PHONE_SYSTEM_PLANS: [&str; 3] = [
 ];
 /// Service plan of Teams.
 const TEAMS_PLANS: [&str; 1] = ["57ff2da0-773e-42df-b2af-ffb7a2317929"];
+/// Products with Teams that are for a room and not for a person [graph.md, 5].
+const ROOM_PRODUCTS: [&str; 3] = ["Microsoft_Teams_Rooms_Pro", "Microsoft_Teams_Rooms_Basic", "MEETING_ROOM"];
 /// A plan in one of these states can be used.
 const USABLE: [&str; 2] = ["Enabled", "Warning"];
 
@@ -86,8 +88,26 @@ pub(super) fn seats(skus: &[graph::SubscribedSku]) -> plan::Seats {
     let (total, used) = phone.fold((0, 0), |(total, used), sku| {
         (total + sku.prepaid_units.enabled + sku.prepaid_units.warning, used + sku.consumed_units)
     });
-    let count = |seats: i64| u32::try_from(seats.max(0)).unwrap_or(u32::MAX);
-    plan::Seats { phone_system_total: count(total), phone_system_in_use: count(used) }
+    let spare = skus.iter().filter_map(spare_seats).collect();
+    plan::Seats { phone_system_total: count(total), phone_system_in_use: count(used), spare }
+}
+
+fn count(seats: i64) -> u32 {
+    u32::try_from(seats.max(0)).unwrap_or(u32::MAX)
+}
+
+/// `None`: the temporary user cannot have the product: it is without Teams, or for a room.
+fn spare_seats(sku: &graph::SubscribedSku) -> Option<plan::SpareSeats> {
+    let plans = |wanted: &str| sku.service_plans.iter().any(|plan| plan.service_plan_id.to_string() == wanted);
+    let usable = USABLE.contains(&sku.capability_status.as_str());
+    let free = sku.prepaid_units.enabled + sku.prepaid_units.warning - sku.consumed_units;
+    let fits = usable && TEAMS_PLANS.into_iter().any(plans) && !ROOM_PRODUCTS.contains(&sku.sku_part_number.as_str());
+    fits.then(|| plan::SpareSeats { sku: sku.sku_id, part_number: sku.sku_part_number.clone(), free: count(free) })
+}
+
+pub(super) fn domain_user(user: graph::SetUpUser) -> plan::DomainUser {
+    let skus = user.assigned_licenses.into_iter().map(|license| license.sku_id).collect();
+    plan::DomainUser { id: user.id, display_name: user.display_name.unwrap_or_default(), skus }
 }
 
 /// `None`: a number that is not in E.164 form cannot be one of the PBX.
@@ -164,7 +184,7 @@ pub(super) fn consent(consent: connector::Consent) -> plan::Consent {
 }
 
 fn permission(permission: connector::ConsentPermission) -> plan::Permission {
-    plan::Permission { name: permission.name, reason: permission.reason, granted: permission.granted }
+    plan::Permission { name: permission.name, reason: permission.reason, granted: permission.granted, set_up: false }
 }
 
 pub(super) fn domain(domain: connector::Domain) -> plan::Domain {
@@ -176,7 +196,7 @@ pub(super) fn domain(domain: connector::Domain) -> plan::Domain {
         connector::DomainState::Activated => plan::DomainState::Activated,
         connector::DomainState::Failed => plan::DomainState::Failed,
     };
-    plan::Domain { name: domain.name, state, temporary_users: domain.temporary_users.len() }
+    plan::Domain { name: domain.name, state, temporary_users: domain.temporary_users }
 }
 
 pub(super) fn tick(tick: connector::SyncTick) -> plan::Tick {

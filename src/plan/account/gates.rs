@@ -4,18 +4,16 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::finding::{Finding, Verdict};
 use super::view::{Pbx, View};
-use super::{push, sources};
+use super::{domain, push, sources};
 use crate::api::{Actor, ManagerSpec, Reason};
 use crate::domain::AccountKey;
 use crate::plan::snapshot::{
-    Activity, Consent, ConsentState, Domain, DomainState, Entitlement, GotoAccess, Invitation, InvitationState, Job,
-    JobState, Manager, Service, Tick, Verification, VerificationState,
+    Activity, Consent, ConsentState, Entitlement, GotoAccess, Invitation, InvitationState, Job, JobState, Manager,
+    Service, Tick, Verification, VerificationState,
 };
 
 /// A directory import takes this long and no longer [guide].
 pub(super) const IMPORT_WINDOW: SignedDuration = SignedDuration::from_mins(15);
-/// A domain that is not activated after this long never will be [peers].
-const ACTIVATION_LIMIT: SignedDuration = SignedDuration::from_hours(36);
 
 pub(super) fn credentials_valid(view: &View, _: &[Pbx]) -> Verdict {
     let problem = view.observed.credentials.as_ref().filter(|it| sources::is_about_credentials(it.reason));
@@ -60,7 +58,8 @@ fn graph_permissions(view: &View) -> Verdict {
         return Verdict::Unmet(Finding { reason: failure.reason, detail, actor: Some(sources::who_permits(name)) });
     }
     let Some(permissions) = view.snapshot.graph_permissions.known() else { return Verdict::Unread };
-    let missing: Vec<_> = permissions.iter().filter(|it| !it.granted).map(|it| it.name.as_str()).collect();
+    let missing: Vec<_> =
+        permissions.iter().filter(|it| !it.granted && !it.set_up).map(|it| it.name.as_str()).collect();
     Verdict::require(missing.is_empty(), Reason::PermissionMissing, || {
         format!("The operator's app registration lacks {}.", missing.join(", "))
     })
@@ -270,39 +269,11 @@ pub(super) fn must_be_verified_after(view: &View, pbx: &Pbx) -> Option<Timestamp
 }
 
 pub(super) fn domain_activated(view: &View, _: &[Pbx]) -> Verdict {
-    let Some(domains) = view.snapshot.domains.known() else { return Verdict::Unread };
-    if domains.is_empty() {
-        return Verdict::unmet(Reason::DomainUnverified, "The connector has not allotted a domain yet.");
-    }
-    Verdict::all(domains.iter().map(|domain| activated(view, domain)))
-}
-
-fn activated(view: &View, domain: &Domain) -> Verdict {
-    let name = &domain.name;
-    let late = super::parts::domain_since(view, domain).is_some_and(|since| view.age(since) > ACTIVATION_LIMIT);
-    match domain.state {
-        DomainState::Activated => Verdict::Holds,
-        DomainState::Reserved | DomainState::Published => {
-            Verdict::unmet(Reason::DomainUnverified, format!("{name} is not verified in the tenant."))
-        }
-        DomainState::Verified | DomainState::Activating if late => {
-            Verdict::unmet(Reason::DomainActivationStuck, format!("{name} is not activated after 36 hours."))
-        }
-        DomainState::Verified | DomainState::Activating => Verdict::unmet(
-            Reason::DomainActivationPending,
-            format!("{name} is being activated; up to 24 hours are normal."),
-        ),
-        DomainState::Failed => Verdict::unmet(Reason::DomainActivationStuck, format!("{name} was refused.")),
-    }
+    domain::activated(view)
 }
 
 pub(super) fn temporary_user_removed(view: &View, _: &[Pbx]) -> Verdict {
-    let Some(domains) = view.snapshot.domains.known() else { return Verdict::Unread };
-    Verdict::all(domains.iter().map(|domain| {
-        Verdict::require(domain.temporary_users == 0, Reason::TemporaryUserLeftover, || {
-            format!("A temporary user exists in {}.", domain.name)
-        })
-    }))
+    domain::user_removed(view)
 }
 
 pub(super) fn tenant_pushed(view: &View, _: &[Pbx]) -> Verdict {

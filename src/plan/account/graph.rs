@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::finding::{Finding, Verdict, problem};
 use super::steps::AccountStep;
 use super::view::{Pbx, View};
-use super::{administrators, gates};
+use super::{administrators, domain, gates};
 use crate::api::Reason;
 use crate::api::conditions::{Draft, find};
 use crate::plan::observed::Problem;
@@ -97,6 +97,13 @@ const GATES: [Gate; 13] = [
     gate(TENANT_PUSHED, &[CONSENT_GRANTED], false, "No change waits for a push to Teams.", gates::tenant_pushed),
 ];
 
+impl Gate {
+    /// Those before its arrow: the operator sets a domain up beside the consents, a connector after them.
+    fn after(&self, view: &View) -> &'static [&'static str] {
+        if self.kind == DOMAIN_ACTIVATED && domain::is_ours(view) { &[ENTITLED] } else { self.after }
+    }
+}
+
 const fn gate(
     kind: &'static str,
     after: &'static [&'static str],
@@ -133,7 +140,7 @@ impl Judged {
 pub(super) fn judge(view: &View) -> Vec<Judged> {
     let mut judged: Vec<Judged> = Vec::with_capacity(GATES.len());
     for gate in &GATES {
-        let unmet = gate.after.iter().find(|kind| !holds(&judged, kind));
+        let unmet = gate.after(view).iter().find(|kind| !holds(&judged, kind));
         let one = match unmet {
             Some(earlier) => waiting(view, gate, earlier),
             None => read(view, gate),

@@ -5,6 +5,7 @@
 mod administrators;
 mod conditions;
 mod display;
+mod domain;
 mod finding;
 mod gates;
 mod graph;

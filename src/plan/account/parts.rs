@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
 use super::view::{Pbx, View};
-use super::{administrators, gates};
+use super::{administrators, domain, gates};
 use crate::api::{
     AdministratorSpec, AdministratorStatus, ConsentStatus, DirectoryImportStatus, DomainStatus, InvitationStatus,
     MicrosoftLicenses, PbxStatus, PermissionStatus, TenantPushStatus, VerificationStatus,
@@ -98,7 +98,7 @@ pub(super) fn permissions(view: &View) -> Vec<PermissionStatus> {
     known.map_or_else(|| view.observed.status.permissions.clone(), |known| known.iter().map(permission).collect())
 }
 
-fn permission(Permission { name, reason, granted }: &Permission) -> PermissionStatus {
+fn permission(Permission { name, reason, granted, set_up: _ }: &Permission) -> PermissionStatus {
     PermissionStatus { name: name.clone(), reason: reason.clone(), granted: *granted }
 }
 
@@ -124,12 +124,16 @@ pub(super) fn consents(view: &View) -> Vec<ConsentStatus> {
 
 pub(super) fn domains(view: &View) -> Vec<DomainStatus> {
     let Some(known) = view.snapshot.domains.known() else { return view.observed.status.domains.clone() };
-    let domain = |domain: &Domain| DomainStatus {
+    let status = |domain: &Domain| DomainStatus {
         name: domain.name.clone(),
         state: domain_state(domain.state).to_owned(),
         since: Some(Time(domain_since(view, domain).unwrap_or(view.now))),
+        temporary_user_id: domain::tenant_domain(view, domain)
+            .and_then(|it| it.user.as_ref())
+            .filter(|user| crate::plan::domains::is_ours(user))
+            .map(|user| user.id.to_string()),
     };
-    known.iter().map(domain).collect()
+    known.iter().map(status).collect()
 }
 
 /// Since when the domain has been in its state, as far as it was seen.
@@ -157,6 +161,7 @@ pub(super) fn microsoft_licenses(view: &View) -> Option<MicrosoftLicenses> {
     Some(MicrosoftLicenses {
         phone_system_total: seats.phone_system_total,
         phone_system_in_use: seats.phone_system_in_use,
+        spare_seats: seats.spare.iter().map(|it| it.free).sum(),
     })
 }
 

@@ -6,10 +6,10 @@ use sha2::{Digest, Sha256};
 use super::finding::Verdict;
 use super::push::{self, Push};
 use super::view::{Pbx, View, is_current};
-use super::{gates, graph, pending, setup};
+use super::{domain, gates, graph, pending, setup};
 use crate::api::AdministratorSpec;
 use crate::api::conditions::is_true;
-use crate::domain::OrganizationId;
+use crate::domain::{EntraObjectId, OrganizationId};
 use crate::plan::observed::PolicyDemand;
 use crate::plan::snapshot::{Activity, Job, JobState, Manager, Tick, VerificationState};
 
@@ -60,6 +60,49 @@ pub enum AccountStep {
         /// The PBX.
         pbx: OrganizationId,
     },
+    /// Adds a domain of the connector to the tenant.
+    AddDomain {
+        /// Fully qualified name.
+        name: String,
+    },
+    /// Lets the connector publish the text by which Microsoft recognises the tenant as owner.
+    PublishDomainText {
+        /// Fully qualified name.
+        name: String,
+        /// Text of the TXT record.
+        text: String,
+    },
+    /// Asks Microsoft to look for the text.
+    VerifyDomain {
+        /// Fully qualified name.
+        name: String,
+    },
+    /// Makes the temporary user of a domain (guide step 7).
+    CreateTemporaryUser {
+        /// The verified domain.
+        domain: String,
+        /// Country, ISO 3166-1 alpha-2.
+        usage_location: String,
+    },
+    /// Gives the temporary user a spare license (guide step 6).
+    AssignLicense {
+        /// The user.
+        user: EntraObjectId,
+        /// The product.
+        sku: EntraObjectId,
+    },
+    /// Takes the license back from the temporary user once the domain is activated.
+    RemoveLicenses {
+        /// The user.
+        user: EntraObjectId,
+        /// The products.
+        skus: Vec<EntraObjectId>,
+    },
+    /// Deletes the temporary user.
+    DeleteTemporaryUser {
+        /// The user.
+        user: EntraObjectId,
+    },
     /// Asks for links at which the Global Administrator grants the connector's permissions (guide step 18).
     RequestConsents {
         /// Idempotency key.
@@ -103,6 +146,12 @@ impl AccountStep {
             }
             Self::EnableSync { .. } | Self::EnableService { .. } => graph::SERVICE_ENABLED,
             Self::RequestConsents { .. } => graph::CONSENT_GRANTED,
+            Self::AddDomain { .. }
+            | Self::PublishDomainText { .. }
+            | Self::VerifyDomain { .. }
+            | Self::CreateTemporaryUser { .. }
+            | Self::AssignLicense { .. } => graph::DOMAIN_ACTIVATED,
+            Self::RemoveLicenses { .. } | Self::DeleteTemporaryUser { .. } => graph::TEMPORARY_USER_REMOVED,
             Self::StartVerification { .. } => graph::CONNECTION_VERIFIED,
             Self::StartDirectoryImport { .. } => graph::DIRECTORY_IMPORTED,
             Self::RequestPushAuthorization { .. } | Self::StartPush { .. } => graph::TENANT_PUSHED,
@@ -116,7 +165,12 @@ pub(super) fn wanted(view: &View) -> Vec<AccountStep> {
         return Vec::new();
     }
     let verifications = view.pbxs.iter().filter_map(|pbx| verification(view, pbx));
-    setup::wanted(view).chain(verifications).chain(directory_import(view)).chain(tenant_push(view)).collect()
+    setup::wanted(view)
+        .chain(domain::steps(view))
+        .chain(verifications)
+        .chain(directory_import(view))
+        .chain(tenant_push(view))
+        .collect()
 }
 
 /// Whether nothing was read yet since a step was taken that would show this one.
@@ -133,6 +187,13 @@ pub(super) fn awaits_reading(view: &View, step: &AccountStep) -> bool {
             reading(pbx).and_then(|reading| reading.service.read_at)
         }
         AccountStep::RequestConsents { .. } => view.snapshot.consents.read_at,
+        AccountStep::PublishDomainText { .. } => view.snapshot.domains.read_at,
+        AccountStep::AddDomain { .. }
+        | AccountStep::VerifyDomain { .. }
+        | AccountStep::CreateTemporaryUser { .. }
+        | AccountStep::AssignLicense { .. }
+        | AccountStep::RemoveLicenses { .. }
+        | AccountStep::DeleteTemporaryUser { .. } => view.snapshot.tenant_domains.read_at,
         AccountStep::StartVerification { pbx, .. } => reading(pbx).and_then(|reading| reading.verification.read_at),
         AccountStep::StartDirectoryImport { .. } | AccountStep::StartPush { .. } => view.snapshot.activity.read_at,
         AccountStep::RequestPushAuthorization { .. } => view.snapshot.push_authorization.read_at,

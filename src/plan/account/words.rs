@@ -107,6 +107,18 @@ const fn of_tenant(reason: Reason) -> Option<Words> {
             "In the Microsoft 365 admin center verify the named Direct Routing domain.",
             None,
         ),
+        Reason::NoSpareLicense => words(
+            "FreeLicense",
+            "free one Microsoft license",
+            "Free or buy one Microsoft license for the temporary user of the set-up: Business Essentials, Business Premium, E1, E3 or E5.",
+            None,
+        ),
+        Reason::TemporaryUserConflict => words(
+            "RenameUser",
+            "rename the user in the way",
+            "In the Microsoft 365 admin center rename or delete the user teams-connector-activation of the named domain.",
+            None,
+        ),
         Reason::DomainActivationStuck => words(
             "AskSupportForDomain",
             "ask GoTo support about the domain",

@@ -145,8 +145,8 @@ pub struct Domain {
     pub name: String,
     /// Where it stands.
     pub state: DomainState,
-    /// How many temporary users exist in it.
-    pub temporary_users: usize,
+    /// Temporary users that exist in it, as the connector names them.
+    pub temporary_users: Vec<String>,
 }
 
 /// State of a [`Domain`].

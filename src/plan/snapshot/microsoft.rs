@@ -11,6 +11,8 @@ pub struct Permission {
     pub reason: String,
     /// Whether it was consented to.
     pub granted: bool,
+    /// Whether it is needed only while a domain is being set up.
+    pub set_up: bool,
 }
 
 /// A user of the tenant.
@@ -36,12 +38,61 @@ pub struct TeamsUser {
 }
 
 /// Seats of the tenant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seats {
     /// Seats with Phone System.
     pub phone_system_total: u32,
     /// Of these in use.
     pub phone_system_in_use: u32,
+    /// Products that the temporary user of the set-up can have, with their free seats.
+    pub spare: Vec<SpareSeats>,
+}
+
+/// Free seats of a product with Teams for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpareSeats {
+    /// Which product.
+    pub sku: EntraObjectId,
+    /// Its short name.
+    pub part_number: String,
+    /// Free seats.
+    pub free: u32,
+}
+
+/// A Direct Routing domain as the tenant has it, while the operator sets it up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantDomain {
+    /// Fully qualified name.
+    pub name: String,
+    /// Where it stands.
+    pub state: TenantDomainState,
+    /// Who has the name of the temporary user.
+    pub user: Option<DomainUser>,
+}
+
+/// State of a [`TenantDomain`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TenantDomainState {
+    /// The tenant does not have it.
+    Absent,
+    /// Added; Microsoft has not seen the TXT record.
+    Unverified {
+        /// The text of the TXT record that proves ownership.
+        text: Option<String>,
+    },
+    /// The tenant owns it.
+    Verified,
+}
+
+/// A user who has the name of the temporary user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DomainUser {
+    /// Entra object id.
+    pub id: EntraObjectId,
+    /// Name, by which it is recognised as the operator's.
+    pub display_name: String,
+    /// Products that were assigned to it.
+    pub skus: Vec<EntraObjectId>,
 }
 
 /// A telephone number of the tenant.

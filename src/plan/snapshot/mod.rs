@@ -107,6 +107,8 @@ pub struct Snapshot {
     pub consents: Source<Vec<Consent>>,
     /// Direct Routing domains.
     pub domains: Source<Vec<Domain>>,
+    /// The same domains in the tenant, those that the operator is setting up.
+    pub tenant_domains: Source<Vec<TenantDomain>>,
     /// Directory imports and pushes, and the ticks.
     pub activity: Source<Activity>,
     /// The Global Administrator's sign-in for the push.

@@ -56,6 +56,7 @@ impl Snapshot {
             line("administrators", Account, &self.administrators, Vec::len),
             line("consents", Account, &self.consents, Vec::len),
             line("domains", Account, &self.domains, Vec::len),
+            line("tenantDomains", Account, &self.tenant_domains, Vec::len),
             line("importsAndPushes", Account, &self.activity, |_| 1),
             line("pushAuthorization", Account, &self.push_authorization, |_| 1),
         ];

@@ -5,11 +5,11 @@ use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::IntoResponse;
 
-use super::body::{self, PutDomainText};
+use super::body;
 use super::listing::Wanted;
 use super::once::{self, First};
 use super::{PbxPath, account, pbx};
-use crate::clients::connector::wire::{PatchServices, PutAccount, PutAdministrator};
+use crate::clients::connector::wire::{PatchServices, PutAccount, PutAdministrator, PutDomainText};
 use crate::sim::Call;
 use crate::sim::reply::{Answer, ok};
 

@@ -21,13 +21,6 @@ pub(super) fn none(body: &Bytes) -> Result<(), Refused> {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-/// `PUT A/domains/{name}/verification`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PutDomainText {
-    pub(super) text: String,
-}
-
 /// `PATCH P/users/{gotoUserKey}`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -210,13 +210,14 @@ fn snapshot(pbxs: &[&str]) -> Snapshot {
         numbers: Source::complete(vec![], at),
         graph_permissions: Source::complete(vec![permission("User.Read.All", true)], at),
         teams_users: Source::complete(vec![], at),
-        seats: Source::complete(Seats { phone_system_total: 25, phone_system_in_use: 14 }, at),
+        seats: Source::complete(Seats { phone_system_total: 25, phone_system_in_use: 14, spare: vec![] }, at),
         number_assignments: Source::complete(vec![], at),
         voice: Source::complete(vec![], at),
         record: Source::complete(Some(record(bound)), at),
         administrators: Source::complete(vec![], at),
         consents: Source::complete(vec![granted("Directory", minute(10)), granted("Calling", minute(12))], at),
         domains: Source::complete(vec![domain(DomainState::Activated)], at),
+        tenant_domains: Source::complete(vec![], at),
         activity: Source::complete(activity(), at),
         push_authorization: Source::complete(
             PushAuthorization { state: PushAuthorizationState::NotRequested, link: None, valid_until: None },
@@ -235,7 +236,7 @@ fn access() -> GotoAccess {
 }
 
 pub(super) fn permission(name: &str, granted: bool) -> Permission {
-    Permission { name: name.to_owned(), reason: "finds the users".to_owned(), granted }
+    Permission { name: name.to_owned(), reason: "finds the users".to_owned(), granted, set_up: false }
 }
 
 fn lines(pbxs: &[&str]) -> Vec<UserLines> {
@@ -260,7 +261,7 @@ pub(super) fn manager(last_name: &str, email: &str) -> Manager {
 }
 
 pub(super) fn domain(state: DomainState) -> Domain {
-    Domain { name: "a1.sbc.example".to_owned(), state, temporary_users: 0 }
+    Domain { name: "a1.sbc.example".to_owned(), state, temporary_users: vec![] }
 }
 
 fn activity() -> Activity {

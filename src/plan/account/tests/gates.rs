@@ -186,7 +186,7 @@ fn of_calls() -> Vec<Case> {
         ("domain", DOMAIN_ACTIVATED, Reason::DomainUnverified, |world| {
             world.snapshot().domains = Source::complete(vec![], minute(119));
         }),
-        ("domain's verification", DOMAIN_ACTIVATED, Reason::DomainUnverified, |world| {
+        ("domain's verification", DOMAIN_ACTIVATED, Reason::DomainVerificationPending, |world| {
             activation(world, DomainState::Published);
         }),
         ("domain's activation", DOMAIN_ACTIVATED, Reason::DomainActivationPending, |world| {
@@ -201,7 +201,7 @@ fn of_calls() -> Vec<Case> {
 fn beside_writes() -> Vec<Case> {
     vec![
         ("removal", TEMPORARY_USER_REMOVED, Reason::TemporaryUserLeftover, |world| {
-            set(&mut world.snapshot().domains, |domains| domains[0].temporary_users = 1);
+            set(&mut world.snapshot().domains, |domains| domains[0].temporary_users = vec!["x".to_owned()]);
         }),
         ("push", TENANT_PUSHED, Reason::AwaitingPushSignIn, |world| {
             world.activity(|activity| activity.push_tick = Tick::ChangesQueued);

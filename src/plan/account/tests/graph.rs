@@ -27,9 +27,9 @@ fn gates_come_in_the_order_of_the_set_up() {
     ServiceEnabled=False ServiceDisabled
     ConsentGranted=Unknown WaitingForPrerequisite
     DirectoryImported=Unknown WaitingForPrerequisite
-    DomainActivated=Unknown WaitingForPrerequisite
+    DomainActivated=True Succeeded
     ConnectionVerified=Unknown WaitingForPrerequisite
-    TemporaryUserRemoved=Unknown WaitingForPrerequisite
+    TemporaryUserRemoved=True Succeeded
     TenantPushed=Unknown WaitingForPrerequisite
     ");
 }
@@ -49,9 +49,9 @@ fn a_missing_record_holds_only_what_is_behind_it() {
     ServiceEnabled=Unknown WaitingForPrerequisite
     ConsentGranted=Unknown WaitingForPrerequisite
     DirectoryImported=Unknown WaitingForPrerequisite
-    DomainActivated=Unknown WaitingForPrerequisite
+    DomainActivated=True Succeeded
     ConnectionVerified=Unknown WaitingForPrerequisite
-    TemporaryUserRemoved=Unknown WaitingForPrerequisite
+    TemporaryUserRemoved=True Succeeded
     TenantPushed=Unknown WaitingForPrerequisite
     ");
 }

@@ -1,5 +1,6 @@
 //! The account's plan on minimal input: a world in which everything is set up, changed by each test.
 
+mod domain;
 mod fixture;
 mod gates;
 mod graph;

@@ -137,7 +137,7 @@ fn a_status_repeats_what_was_read() {
     assert_eq!(status["domains"][0]["state"], "Activated");
     assert_eq!(status["microsoftLicenses"]["phoneSystemInUse"], 14);
     assert_eq!(status["directoryImport"]["usersDiscovered"], 6);
-    assert_eq!(status["sources"].as_array().unwrap().len(), 21);
+    assert_eq!(status["sources"].as_array().unwrap().len(), 22);
 }
 
 /// P3: a sign-in that runs out while no change waits for a push is no change; while one waits it is told.

@@ -119,8 +119,7 @@ async fn more_leavers_than_the_guard_allows_wait_for_an_approval() {
     let leavers: BTreeSet<String> = left.intersection(&before).cloned().collect();
     let waits = async || disconnect(&stage).await.is_some_and(|run| run["status"]["state"] == "AwaitingApproval");
     stage.advance_until("the run waits for a decision", "10m", 20, waits).await;
-    let events = stage.environment.list("event").await.unwrap();
-    assert!(events.values().any(|event| event["reason"] == "RemovalGuardAhead"), "the early warning came");
+    stage.warning(POLICY, "RemovalGuardAhead").await;
     let policy = stage.get("usp", POLICY).await;
     assert_eq!(
         (condition(&policy, "GuardTripped"), reason(&policy, "ActionRequired")),

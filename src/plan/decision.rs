@@ -236,6 +236,7 @@ impl Decision {
                 Some(Wait::Import | Wait::Objects) => {
                     Next::At(polling::look_again(awaited_since(records), now), ReadingKind::Account)
                 }
+                Some(Wait::Effect(since)) => Next::At(polling::look_again(*since, now), ReadingKind::Outcome),
                 Some(Wait::Refused { until, .. }) => Next::At(*until, ReadingKind::Outcome),
                 Some(Wait::Rest(until)) => Next::At(*until, ReadingKind::Full),
                 Some(

@@ -6,6 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::adoption;
 use super::observed::{KnownRun, KnownUser, ObservedPolicy};
+use super::polling;
 use super::run_status::Wait;
 use super::runs::{self, Held};
 use super::snapshot::{Activity, ConnectorUser};
@@ -34,6 +35,7 @@ pub(super) struct Records<'a> {
     pub activity: Option<&'a Activity>,
     actions: HashMap<&'a str, &'a RunAction>,
     newest_run: HashMap<&'a str, &'a KnownRun>,
+    tries: HashMap<&'a str, u32>,
     held: HashMap<&'a str, Held<'a>>,
     refused: HashMap<&'a str, (Reason, &'a str)>,
     pins: HashMap<EntraObjectId, UserKey>,
@@ -67,6 +69,7 @@ impl<'a> Records<'a> {
             now,
             actions: open.into_iter().flat_map(of_action).collect(),
             newest_run: runs.iter().copied().flat_map(of_run).chain(replacements).collect(),
+            tries: tries(&runs),
             held: runs::held(&runs),
             refused: open.map(runs::refused).unwrap_or_default(),
             pins: pins(&users, &successors),
@@ -93,6 +96,16 @@ impl<'a> Records<'a> {
     /// The newest run that had an action for the user.
     pub(super) fn newest_run(&self, user: &UserKey) -> Option<&'a KnownRun> {
         self.newest_run.get(user.as_str()).copied()
+    }
+
+    /// How many Connect runs had an action for the user.
+    pub(super) fn tries(&self, user: &UserKey) -> u32 {
+        self.tries.get(user.as_str()).copied().unwrap_or(0)
+    }
+
+    /// When somebody is put again whom the connector accepted and has not listed since.
+    pub(super) fn put_again(&self, subject: &Subject<'_>) -> Option<Timestamp> {
+        Some(polling::put_again(subject.unseen()?.at.0, self.tries(&subject.key)))
     }
 
     /// What became of the user in the newest finished run, unless it went well.
@@ -194,8 +207,7 @@ impl<'a> Records<'a> {
     /// When users whose write failed may be tried again.
     pub(super) fn retry_at(&self) -> Option<Timestamp> {
         let stored = self.observed.status.failure.as_ref().map(|failure| failure.next_attempt_time.0);
-        let newest =
-            || self.held.values().map(|held| held.since).max().map(|since| super::polling::retry_after(since, 1));
+        let newest = || self.held.values().map(|held| held.since).max().map(|since| polling::retry_after(since, 1));
         stored.or_else(newest)
     }
 
@@ -209,6 +221,14 @@ impl<'a> Records<'a> {
     pub(super) fn may_write(&self) -> bool {
         !self.observed.suspended && self.observed.gate.is_none()
     }
+}
+
+fn tries<'a>(runs: &[&'a KnownRun]) -> HashMap<&'a str, u32> {
+    let mut tries = HashMap::new();
+    for (user, _) in runs.iter().flat_map(|run| of_action(run)) {
+        *tries.entry(user).or_insert(0) += 1;
+    }
+    tries
 }
 
 fn of_action(run: &KnownRun) -> impl Iterator<Item = (&str, &RunAction)> {

@@ -8,7 +8,7 @@ use super::records;
 use super::replace::Successor;
 use super::snapshot::{ConnectorUser, TeamsUser};
 use crate::api::reasons::Shown;
-use crate::api::{LastChange, Managed, MatchedBy, MatchingRow, Reason, UserStage, UserState};
+use crate::api::{LastChange, Managed, MatchedBy, MatchingRow, Reason, RunOperation, UserStage, UserState};
 use crate::domain::{E164, EntraObjectId, UserKey};
 
 /// A user and what the reading says.
@@ -169,6 +169,14 @@ impl Subject<'_> {
     /// The last change, as stored.
     pub(super) fn last_change(&self) -> Option<&LastChange> {
         self.known.and_then(|known| known.status.last_change.as_ref())
+    }
+
+    /// The change that the connector accepted and has not shown in any reading since, as stored. Somebody whose pair was removed by
+    /// hand within the same minutes looks alike.
+    pub(super) fn unseen(&self) -> Option<&LastChange> {
+        let status = &self.known?.status;
+        let never_listed = status.state == Some(UserState::Pending) && status.stage == Some(UserStage::Apply);
+        self.last_change().filter(|it| never_listed && self.pair.is_none() && it.action == RunOperation::Put)
     }
 
     /// What the connector refused, as stored; for display and back-off only.

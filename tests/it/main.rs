@@ -24,3 +24,4 @@ mod objects;
 mod proxy;
 mod safety;
 mod stage;
+mod without_effect;

@@ -3,6 +3,7 @@
 
 mod admission;
 mod approvals;
+mod breaker;
 mod budget;
 mod chart;
 mod connect;

@@ -25,4 +25,5 @@ mod objects;
 mod proxy;
 mod safety;
 mod stage;
+mod withdrawn;
 mod without_effect;

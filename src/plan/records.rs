@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::adoption;
 use super::observed::{KnownRun, KnownUser, ObservedPolicy};
@@ -13,6 +13,9 @@ use super::snapshot::{Activity, ConnectorUser};
 use super::subjects::{Finding, Subject};
 use crate::api::{Decision, Managed, Reason, RunAction, RunFailure, RunOperation, RunType};
 use crate::domain::{EntraObjectId, UserKey};
+
+/// The first pass of a policy is over after so long, whatever became of it.
+const FIRST_PASS: SignedDuration = SignedDuration::from_mins(15);
 
 /// The policy's own objects and what they say.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub(super) struct Records<'a> {
     denied: HashSet<&'a str>,
     successors: HashMap<&'a str, &'a str>,
     predecessors: HashMap<&'a str, UserKey>,
+    /// When users who are not stored yet count as first seen.
+    pub arrival: Timestamp,
     /// The oldest time that the specs of users and runs tell.
     pub first: Option<Timestamp>,
     /// Who may be adopted.
@@ -84,6 +89,7 @@ impl<'a> Records<'a> {
             requested: requested && observed.requested_at.is_some(),
             activity: observed.snapshot.and_then(|snapshot| snapshot.activity.known()),
             first,
+            arrival: arrival(observed, now),
             adoption: adoption::Scope::of(observed, first, now),
         }
     }
@@ -221,6 +227,14 @@ impl<'a> Records<'a> {
     pub(super) fn may_write(&self) -> bool {
         !self.observed.suspended && self.observed.gate.is_none()
     }
+}
+
+/// All whom the policy's first complete plan found were first seen then, also those whom the process did not come to store before
+/// it ended: else the order in which it stored them would decide about the last license.
+fn arrival(observed: &ObservedPolicy<'_>, now: Timestamp) -> Timestamp {
+    let first_plan = observed.adopted.and_then(|mark| mark.parse::<adoption::Adopted>().ok()).map(|mark| mark.at);
+    let is_carried_out = observed.status.counters.is_some();
+    first_plan.filter(|at| !is_carried_out && now.duration_since(*at) < FIRST_PASS).unwrap_or(now)
 }
 
 fn tries<'a>(runs: &[&'a KnownRun]) -> HashMap<&'a str, u32> {

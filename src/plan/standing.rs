@@ -254,7 +254,7 @@ fn spec(records: &Records<'_>, subject: &Subject<'_>, role: Option<Role>) -> Tea
         managed: subject.managed,
         leaving: leaving(records, subject, role),
         protected_by: subject.protected_by.clone(),
-        first_seen: Time(subject.first_seen(records.now)),
+        first_seen: Time(subject.first_seen(records.arrival)),
         unmatched_since,
     }
 }

@@ -187,13 +187,13 @@ impl Subject<'_> {
         reason.filter(|reason| !matches!(reason, Reason::ForeignUser | Reason::Disconnected))
     }
 
-    /// Since when the pair is the user's, for the order of licenses.
-    pub(super) fn first_seen(&self, now: Timestamp) -> Timestamp {
+    /// Since when the pair is the user's, for the order of licenses; `arrival`: of somebody who is new.
+    pub(super) fn first_seen(&self, arrival: Timestamp) -> Timestamp {
         let pin = self.known.and_then(records::pin);
         match (self.known, self.teams) {
             (Some(known), Some(teams)) if pin == Some(teams.id) => known.spec.first_seen.0,
             (Some(known), None) => known.spec.first_seen.0,
-            _ => now,
+            _ => arrival,
         }
     }
 }

@@ -216,7 +216,7 @@ impl Decision {
         subjects: &BTreeMap<UserKey, Subject<'_>>,
     ) -> Option<Timestamp> {
         let subject = |action: &RunAction| subjects.get(&action.user.parse::<UserKey>().ok()?);
-        let first_seen = |action| subject(action).map(|subject| subject.first_seen(records.now));
+        let first_seen = |action| subject(action).map(|subject| subject.first_seen(records.arrival));
         match self {
             Self::Create(_, spec, _) => spec.actions.iter().filter_map(first_seen).max(),
             Self::Resume(_) => runs::needs_import_after(&records.observed.runs, &records.observed.users),
@@ -236,6 +236,7 @@ impl Decision {
                 Some(Wait::Import | Wait::Objects) => {
                     Next::At(polling::look_again(awaited_since(records), now), ReadingKind::Account)
                 }
+                Some(Wait::Effect(since)) => Next::At(polling::look_again(*since, now), ReadingKind::Outcome),
                 Some(Wait::Refused { until, .. }) => Next::At(*until, ReadingKind::Outcome),
                 Some(Wait::Rest(until)) => Next::At(*until, ReadingKind::Full),
                 Some(

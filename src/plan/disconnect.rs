@@ -14,7 +14,7 @@ use super::decision::{self, Decision};
 use super::deleting;
 use super::guard::{self, Count};
 use super::observed::{KnownRun, KnownUser};
-use super::polling;
+use super::polling::{self, LISTING_LAG};
 use super::protection::Protection;
 use super::records::Records;
 use super::replace;
@@ -149,7 +149,8 @@ impl Planner<'_, '_> {
 
     fn go_on(&self, run: &KnownRun, count: Count) -> Disconnect {
         let verdicts = self.verdicts(run);
-        let tally = decision::tally(&verdicts);
+        let mut tally = decision::tally(&verdicts);
+        tally.begun = super::counters::number(verdicts.iter().filter(|(key, it)| self.is_half(run, key, it)).count());
         let mut status = decision::status_of(run, &verdicts, self.records.now);
         if status.started_at.is_none() && self.took_away(run, &verdicts) {
             status.started_at = Some(Time(self.records.now));
@@ -204,7 +205,10 @@ impl Planner<'_, '_> {
             let is_kept = |key: &UserKey| self.subjects.get(key).is_none_or(|it| it.finding == Finding::Keep);
             let holds = verdicts.iter().filter(|(_, it)| *it == Verdict::Hold);
             let soon = holds.map(|(key, _)| key).any(|key| !is_kept(key));
-            Some(if soon { Wait::Objects } else { Wait::Agreement })
+            let unshown = live.iter().filter_map(|key| candidates::unshown(self.subjects.get(*key)?)).min();
+            let unshown = unshown.map(|at| run.status.started_at.as_ref().map_or(at, |began| began.0.min(at)));
+            let other = if soon { Wait::Objects } else { Wait::Agreement };
+            Some(unshown.map_or(other, Wait::Effect))
         } else {
             None
         }
@@ -259,17 +263,21 @@ impl Planner<'_, '_> {
         )
     }
 
+    /// Whether the run forbade the calls of somebody with whom it is not at its end.
+    fn is_half(&self, run: &KnownRun, key: &UserKey, verdict: &Verdict) -> bool {
+        matches!(verdict, Verdict::Todo(_) | Verdict::Hold) && self.is_off(run, key)
+    }
+
+    /// Whether the run forbade the calls.
+    fn is_off(&self, run: &KnownRun, key: &UserKey) -> bool {
+        let is_off = || self.subjects.get(key).is_some_and(|it| it.pair.is_some_and(|pair| !pair.enabled));
+        let was_on = |action: &RunAction| action.user == key.as_str() && action.expected.enabled == Some(true);
+        self.is_begun(run, key) && is_off() && run.spec.actions.iter().any(was_on)
+    }
+
     /// Whether somebody lost something by the run, though the process ended or the connector did not answer before that was noted.
     fn took_away(&self, run: &KnownRun, verdicts: &[(UserKey, Verdict)]) -> bool {
-        let is_off = |key: &UserKey| self.subjects.get(key).is_some_and(|it| it.pair.is_some_and(|pair| !pair.enabled));
-        let was_on = |key: &UserKey| {
-            let action = run.spec.actions.iter().find(|action| action.user == key.as_str());
-            action.is_some_and(|action| action.expected.enabled == Some(true))
-        };
-        verdicts.iter().any(|(key, verdict)| match verdict {
-            Verdict::Done => true,
-            _ => self.is_begun(run, key) && is_off(key) && was_on(key),
-        })
+        verdicts.iter().any(|(key, verdict)| *verdict == Verdict::Done || self.is_off(run, key))
     }
 
     fn is_begun(&self, run: &KnownRun, user: &UserKey) -> bool {
@@ -337,13 +345,17 @@ impl Planner<'_, '_> {
         }
         let removing = if action.op == RunOperation::Replace { action.op } else { RunOperation::Delete };
         let op = if pair.enabled { RunOperation::Disable } else { removing };
+        if candidates::unshown(subject).is_some_and(|at| self.records.now.duration_since(at) < LISTING_LAG) {
+            return Verdict::Hold;
+        }
         Verdict::Todo(Step {
             user: subject.key.clone(),
             op,
             teams_user: pair.teams_user,
             number: None,
             external_id: self.records.observed.external_id.to_owned(),
-            is_last: op == action.op && op != RunOperation::Replace,
+            // Over only once it is read back.
+            is_last: false,
             look: Some(gone).filter(|gone| *gone != Absence::Policy),
             address: subject.person.and_then(|person| person.user.address.clone()),
             before: before(action),

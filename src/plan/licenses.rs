@@ -76,7 +76,7 @@ fn in_order(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) ->
             let promised = records.action(&subject.key).is_some();
             let address = subject.person.and_then(|person| person.user.address.as_ref());
             let automatic = subject.row.is_none();
-            ((!promised, automatic, subject.first_seen(records.now), address, &subject.key), attempt)
+            ((!promised, automatic, subject.first_seen(records.arrival), address, &subject.key), attempt)
         })
         .collect();
     ranked.sort_unstable_by(|left, right| left.0.cmp(&right.0));

@@ -73,6 +73,9 @@ impl<'a> Judge<'_, 'a> {
         if self.previous.is_none_or(|it| it.has_pair(&subject.key)) {
             return Some(Finding::Keep);
         }
+        if subject.unseen().is_some() {
+            return None;
+        }
         (!self.records.requested).then(|| Finding::stopped(UserStage::Apply, Reason::Disconnected))
     }
 
@@ -88,6 +91,11 @@ impl<'a> Judge<'_, 'a> {
         }
         if let Some(reason) = subject.refusal().filter(|_| in_run && !self.records.noted_all()) {
             return refused(reason, None);
+        }
+        if let Some(at) = self.records.put_again(subject) {
+            let waits = !in_run && !self.records.requested && self.records.now < at;
+            let held = waits.then_some(Reason::AcceptedWithoutEffect);
+            return Finding::Wanted(Attempt { again: true, held, released });
         }
         let Some(held) = self.records.held(&subject.key) else {
             return Finding::Wanted(Attempt { released, ..Attempt::default() });

@@ -2,16 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::adoption;
 use super::observed::{KnownRun, KnownUser, ObservedPolicy};
+use super::polling;
 use super::run_status::Wait;
 use super::runs::{self, Held};
 use super::snapshot::{Activity, ConnectorUser};
 use super::subjects::{Finding, Subject};
 use crate::api::{Decision, Managed, Reason, RunAction, RunFailure, RunOperation, RunType};
 use crate::domain::{EntraObjectId, UserKey};
+
+/// The first pass of a policy is over after so long, whatever became of it.
+const FIRST_PASS: SignedDuration = SignedDuration::from_mins(15);
 
 /// The policy's own objects and what they say.
 #[derive(Debug)]
@@ -34,6 +38,7 @@ pub(super) struct Records<'a> {
     pub activity: Option<&'a Activity>,
     actions: HashMap<&'a str, &'a RunAction>,
     newest_run: HashMap<&'a str, &'a KnownRun>,
+    tries: HashMap<&'a str, u32>,
     held: HashMap<&'a str, Held<'a>>,
     refused: HashMap<&'a str, (Reason, &'a str)>,
     pins: HashMap<EntraObjectId, UserKey>,
@@ -41,6 +46,8 @@ pub(super) struct Records<'a> {
     denied: HashSet<&'a str>,
     successors: HashMap<&'a str, &'a str>,
     predecessors: HashMap<&'a str, UserKey>,
+    /// When users who are not stored yet count as first seen.
+    pub arrival: Timestamp,
     /// The oldest time that the specs of users and runs tell.
     pub first: Option<Timestamp>,
     /// Who may be adopted.
@@ -67,6 +74,7 @@ impl<'a> Records<'a> {
             now,
             actions: open.into_iter().flat_map(of_action).collect(),
             newest_run: runs.iter().copied().flat_map(of_run).chain(replacements).collect(),
+            tries: tries(&runs),
             held: runs::held(&runs),
             refused: open.map(runs::refused).unwrap_or_default(),
             pins: pins(&users, &successors),
@@ -81,6 +89,7 @@ impl<'a> Records<'a> {
             requested: requested && observed.requested_at.is_some(),
             activity: observed.snapshot.and_then(|snapshot| snapshot.activity.known()),
             first,
+            arrival: arrival(observed, now),
             adoption: adoption::Scope::of(observed, first, now),
         }
     }
@@ -93,6 +102,16 @@ impl<'a> Records<'a> {
     /// The newest run that had an action for the user.
     pub(super) fn newest_run(&self, user: &UserKey) -> Option<&'a KnownRun> {
         self.newest_run.get(user.as_str()).copied()
+    }
+
+    /// How many Connect runs had an action for the user.
+    pub(super) fn tries(&self, user: &UserKey) -> u32 {
+        self.tries.get(user.as_str()).copied().unwrap_or(0)
+    }
+
+    /// When somebody is put again whom the connector accepted and has not listed since.
+    pub(super) fn put_again(&self, subject: &Subject<'_>) -> Option<Timestamp> {
+        Some(polling::put_again(subject.unseen()?.at.0, self.tries(&subject.key)))
     }
 
     /// What became of the user in the newest finished run, unless it went well.
@@ -194,8 +213,7 @@ impl<'a> Records<'a> {
     /// When users whose write failed may be tried again.
     pub(super) fn retry_at(&self) -> Option<Timestamp> {
         let stored = self.observed.status.failure.as_ref().map(|failure| failure.next_attempt_time.0);
-        let newest =
-            || self.held.values().map(|held| held.since).max().map(|since| super::polling::retry_after(since, 1));
+        let newest = || self.held.values().map(|held| held.since).max().map(|since| polling::retry_after(since, 1));
         stored.or_else(newest)
     }
 
@@ -209,6 +227,22 @@ impl<'a> Records<'a> {
     pub(super) fn may_write(&self) -> bool {
         !self.observed.suspended && self.observed.gate.is_none()
     }
+}
+
+/// All whom the policy's first complete plan found were first seen then, also those whom the process did not come to store before
+/// it ended: else the order in which it stored them would decide about the last license.
+fn arrival(observed: &ObservedPolicy<'_>, now: Timestamp) -> Timestamp {
+    let first_plan = observed.adopted.and_then(|mark| mark.parse::<adoption::Adopted>().ok()).map(|mark| mark.at);
+    let is_carried_out = observed.status.counters.is_some();
+    first_plan.filter(|at| !is_carried_out && now.duration_since(*at) < FIRST_PASS).unwrap_or(now)
+}
+
+fn tries<'a>(runs: &[&'a KnownRun]) -> HashMap<&'a str, u32> {
+    let mut tries = HashMap::new();
+    for (user, _) in runs.iter().flat_map(|run| of_action(run)) {
+        *tries.entry(user).or_insert(0) += 1;
+    }
+    tries
 }
 
 fn of_action(run: &KnownRun) -> impl Iterator<Item = (&str, &RunAction)> {

@@ -53,6 +53,11 @@ pub(crate) async fn pairs(stage: &Stage) -> (BTreeSet<String>, BTreeSet<String>)
     (keys(enabled), keys(disabled))
 }
 
+/// The key of somebody of a generated world, counted from 1.
+pub(crate) fn key_of(number: u32) -> String {
+    format!("20000000000{number:08}")
+}
+
 /// The users in this state.
 pub(crate) async fn in_state(stage: &Stage, wanted: &str) -> BTreeSet<String> {
     let users = stage.environment.list("tcu").await.unwrap();

@@ -3,6 +3,7 @@
 
 mod admission;
 mod approvals;
+mod breaker;
 mod budget;
 mod chart;
 mod connect;
@@ -24,3 +25,5 @@ mod objects;
 mod proxy;
 mod safety;
 mod stage;
+mod withdrawn;
+mod without_effect;

@@ -3,9 +3,12 @@
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
+use super::finding::problem;
 use super::push::{self, Push};
+use super::report::StepProblem;
 use super::view::{Pbx, View, is_current};
 use super::{gates, graph, pending};
+use crate::api::Reason;
 use crate::api::conditions::is_true;
 use crate::domain::OrganizationId;
 use crate::plan::observed::PolicyDemand;
@@ -81,6 +84,18 @@ pub(super) fn awaits_reading(view: &View, step: &AccountStep) -> bool {
         AccountStep::RequestPushAuthorization { .. } => view.snapshot.push_authorization.read_at,
     };
     view.observed.last_step.is_some_and(|taken| read_at.is_none_or(|at| at < taken))
+}
+
+/// Whether the step was taken a moment ago: whether it had an effect is still to be seen.
+pub(super) fn is_fresh(view: &View, step: &AccountStep) -> bool {
+    matches!(step, AccountStep::StartPush { .. }) && push::starting(view).is_some()
+}
+
+/// The step, if it was taken before and had no effect.
+pub(super) fn without_effect(view: &View, step: &AccountStep) -> Option<StepProblem> {
+    let is_repeated = matches!(step, AccountStep::StartPush { .. }) && push::unshown(view).is_some();
+    let problem = || problem(Reason::AcceptedWithoutEffect, Reason::AcceptedWithoutEffect.info().cause, None);
+    is_repeated.then(|| StepProblem { step: step.clone(), problem: problem() })
 }
 
 /// Whether a step failed lately and nobody asked for another try. Failures of credentials that were mended do not count.

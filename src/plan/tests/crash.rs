@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, problem};
 use super::world::{World, at, key};
 use crate::api::{Counters, Managed, Reason, UserStage, UserState, UserSyncPolicyStatus, UserSyncRunStatus};
 use crate::domain::{EntraObjectId, UserKey};
@@ -73,6 +73,43 @@ fn a_crash_before_any_write_ends_the_same() {
         assert_eq!(end(&cluster), expected, "crash before write {budget}");
         assert_eq!(planned(&cluster), counters, "crash before write {budget}");
         assert!(cluster.puts.len() <= 4, "crash before write {budget}");
+    }
+}
+
+/// T1, R18: users of whom only some were stored before the process ended keep their order, whatever the order of the stored ones.
+#[test]
+fn a_crash_in_the_first_pass_changes_no_order() {
+    let start = || {
+        let mut world = World::of(6);
+        world.entitlement.licenses_total = 2;
+        for index in 0..6 {
+            // The last key has the first address.
+            let address = Some(format!("p{}@contoso.example", 9 - index).parse().unwrap());
+            world.people[index].address.clone_from(&address);
+            world.teams[index].upn_address = address;
+        }
+        let mut cluster = Cluster::new(world);
+        cluster.gate = Some(problem(Reason::AccountNotReady));
+        cluster.read();
+        cluster
+    };
+    let finish = |mut cluster: Cluster| {
+        cluster.gate = None;
+        cluster.settle();
+        end(&cluster)
+    };
+    let mut whole = start();
+    whole.pass();
+    let writes = whole.writes;
+    let expected = finish(whole);
+    assert_eq!(expected.pairs.keys().cloned().collect::<Vec<_>>(), [key(4), key(5)]);
+    for budget in 0..writes {
+        let mut cluster = start();
+        cluster.budget = Some(budget);
+        assert!(cluster.try_pass().is_err(), "no crash at {budget}");
+        cluster.restart();
+        cluster.pass();
+        assert_eq!(finish(cluster), expected, "crash before write {budget}");
     }
 }
 

@@ -156,10 +156,12 @@ fn a_disconnect_in_batches_with_a_crash_in_each_ends_once() {
     );
 }
 
-/// R17: one who is refused among 500 blocks nobody; 300 of 500 stop the run, and the rest keep what they have.
+/// R17: one who is refused among 500 blocks nobody, nor do six of the first batch; 300 of 500 stop the run, and the rest keep what they have.
 #[test]
 fn one_of_500_blocks_nobody_and_300_of_500_stop_the_run() {
-    for (refused, removed, state) in [(1, 499, RunState::PartiallyApplied), (300, 0, RunState::Failed)] {
+    for (refused, removed, state) in
+        [(1, 499, RunState::PartiallyApplied), (6, 494, RunState::PartiallyApplied), (300, 0, RunState::Failed)]
+    {
         let mut cluster = leavers(500);
         cluster.world.refuses = (0..refused).map(|index| (key(index), Reason::Rejected)).collect();
         while disconnects(&cluster).first().is_none_or(|run| run.status.finished_at.is_none()) {

@@ -66,7 +66,8 @@ pub(super) fn of(records: &Records<'_>, subject: &Subject<'_>) -> Candidacy {
         return if subject.gone == Some(Absence::Policy) { Candidacy::Ripe } else { Candidacy::Not };
     }
     if op == RunOperation::Replace {
-        return Candidacy::Ripe;
+        let is_licensed = subject.successor.as_ref().is_some_and(|successor| successor.is_licensed);
+        return if is_licensed { Candidacy::Ripe } else { Candidacy::Not };
     }
     let grace = records.observed.spec.removal.grace_period.signed();
     let Some(since) = &known.spec.unmatched_since else {

@@ -48,6 +48,7 @@ pub(super) struct Records<'a> {
     predecessors: HashMap<&'a str, UserKey>,
     /// When users who are not stored yet count as first seen.
     pub arrival: Timestamp,
+    promised: HashMap<EntraObjectId, &'a str>,
     /// The oldest time that the specs of users and runs tell.
     pub first: Option<Timestamp>,
     /// Who may be adopted.
@@ -66,8 +67,8 @@ impl<'a> Records<'a> {
         let first = seen.chain(observed.runs.iter().map(|run| run.spec.created_at.0)).min();
         let of_run = |run: &'a KnownRun| run.spec.actions.iter().map(move |action| (action.user.as_str(), run));
         let replacements: Vec<_> = disconnects.iter().flat_map(|run| replacements(run)).collect();
-        let begun: Vec<_> = leaving(&users, &disconnects).filter_map(|(_, action)| replacement(action)).collect();
-        let successors = begun.iter().copied().collect();
+        let begun = || leaving(&users, &disconnects).map(|(_, action)| action);
+        let successors = begun().filter_map(replacement).collect();
         let requested = observed.requested_at != observed.status.last_handled_reconcile_at.as_deref();
         Self {
             observed,
@@ -79,7 +80,11 @@ impl<'a> Records<'a> {
             refused: open.map(runs::refused).unwrap_or_default(),
             pins: pins(&users, &successors),
             freed: leaving(&users, &disconnects).filter_map(|(_, action)| freed(action)).collect(),
-            predecessors: begun.iter().filter_map(|(old, new)| Some((*new, old.parse().ok()?))).collect(),
+            predecessors: begun()
+                .filter_map(replacement)
+                .filter_map(|(old, new)| Some((new, old.parse().ok()?)))
+                .collect(),
+            promised: old_numbers(&users).chain(begun().filter_map(promised)).collect(),
             successors,
             denied: denied(&runs).collect(),
             disconnect: disconnects.iter().copied().find(|run| runs::is_open(run)),
@@ -155,6 +160,16 @@ impl<'a> Records<'a> {
     /// Whose place the user takes, if the replacement began.
     pub(super) fn predecessor(&self, new: &UserKey) -> Option<&UserKey> {
         self.predecessors.get(new.as_str())
+    }
+
+    /// The number that whoever comes after a replaced user is to have with the Microsoft user.
+    pub(super) fn promised(&self, id: EntraObjectId) -> Option<&'a str> {
+        self.promised.get(&id).copied()
+    }
+
+    /// Every replacement that began and is not at its end: the old key and the new one.
+    pub(super) fn replacements(&self) -> impl Iterator<Item = (UserKey, UserKey)> + '_ {
+        self.predecessors.iter().filter_map(|(new, old)| Some((old.clone(), new.parse().ok()?)))
     }
 
     /// Whether the open Disconnect run began with the user.
@@ -284,6 +299,23 @@ fn replacement(action: &RunAction) -> Option<(&str, &str)> {
     Some((action.user.as_str(), new))
 }
 
+/// The Microsoft user of a replacement, and the number that the new key is to have.
+fn promised(action: &RunAction) -> Option<(EntraObjectId, &str)> {
+    replacement(action)?;
+    Some((action.args.teams_user_id.as_deref()?.parse().ok()?, action.args.phone_number.as_deref()?))
+}
+
+/// The numbers that replaced users had, where the run or `leaving` is lost.
+fn old_numbers<'u, 'a: 'u>(
+    users: &'u BTreeMap<UserKey, &'a KnownUser>,
+) -> impl Iterator<Item = (EntraObjectId, &'a str)> + 'u {
+    users.values().filter_map(|user| {
+        let change = user.status.last_change.as_ref().filter(|change| change.action == RunOperation::Replace)?;
+        let before = change.before.as_ref()?;
+        Some((before.teams_user_id.as_deref()?.parse().ok()?, before.phone_number.as_deref()?))
+    })
+}
+
 /// New users of the run.
 fn replacements(run: &KnownRun) -> impl Iterator<Item = (&str, &KnownRun)> {
     run.spec.actions.iter().filter_map(move |action| Some((replacement(action)?.1, run)))
@@ -292,12 +324,12 @@ fn replacements(run: &KnownRun) -> impl Iterator<Item = (&str, &KnownRun)> {
 /// The oldest pin of a Microsoft user holds; a second one is nobody's. Who was removed claims nobody any more, and who is being
 /// replaced gives way to the new key.
 fn pins(users: &BTreeMap<UserKey, &KnownUser>, successors: &HashMap<&str, &str>) -> HashMap<EntraObjectId, UserKey> {
-    let new_pin = |key: &UserKey| {
-        let new = successors.get(key.as_str())?.parse::<UserKey>().ok()?;
-        users.get(&new).and_then(|new| matched_pin(new))
+    let gives_way = |key: &UserKey, id: EntraObjectId| {
+        let new = successors.get(key.as_str()).and_then(|new| users.get(&new.parse::<UserKey>().ok()?));
+        new.is_some_and(|new| matched_pin(new).is_none_or(|pin| pin == id))
     };
     let claims = |key: &UserKey, user: &KnownUser| {
-        let id = matched_pin(user).filter(|id| new_pin(key) != Some(*id))?;
+        let id = matched_pin(user).filter(|id| !gives_way(key, *id))?;
         (!is_removed(user)).then_some((user.spec.first_seen.0, id))
     };
     let mut all: Vec<_> = users

@@ -148,6 +148,7 @@ fn leaving(records: &Records<'_>, subject: &Subject<'_>, role: Option<Role>) -> 
     let stored = subject.known.and_then(|known| known.spec.leaving.clone());
     let half = subject.pair.is_some_and(|pair| !pair.enabled) || subject.finding == Finding::Leaving;
     match role {
+        _ if subject.finding == Finding::Replacing => None,
         Some(Role::Executing) => records.disconnect.map(|run| run.name.clone()).or(stored),
         _ if half => stored,
         _ => None,

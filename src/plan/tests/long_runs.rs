@@ -118,12 +118,18 @@ fn matrix(start: fn(usize) -> Cluster) {
     assert!(crashes(&start(MANY), every) > 4 * MANY / every);
 }
 
-/// So many leave at once, and all may go.
-fn leavers(count: usize) -> Cluster {
+/// One more than so many are connected, and that many may go at once.
+fn leavers_to_be(count: usize) -> Cluster {
     let mut cluster = removing(count + 1, RemovalAction::Remove);
     cluster.spec.removal.guard.max_count = 1_000;
     cluster.spec.rollout.batch_size = 500;
     cluster.settle();
+    cluster
+}
+
+/// So many leave at once, and all may go.
+fn leavers(count: usize) -> Cluster {
+    let mut cluster = leavers_to_be(count);
     (1..count).for_each(|index| cluster.world.remove_person(index));
     leaves(&mut cluster, 0);
     cluster
@@ -139,6 +145,20 @@ fn a_crash_in_a_connect_of_500_goes_on_where_it_was() {
 #[test]
 fn a_crash_in_a_disconnect_of_500_goes_on_where_it_was() {
     matrix(leavers);
+}
+
+/// So many are created again at once, and all may be replaced.
+fn recreated(count: usize) -> Cluster {
+    let mut cluster = leavers_to_be(count);
+    (1..=count).for_each(|index| cluster.world.recreate_person(index, 10_000 + index));
+    cluster.read_twice();
+    cluster
+}
+
+/// T1, T5, R13: the same for 500 replacements; nobody is left half replaced.
+#[test]
+fn a_crash_in_500_replacements_goes_on_where_it_was() {
+    matrix(recreated);
 }
 
 /// T1, T5, R13: batch after batch, with a crash in each and every status lost: all are removed, once and in order.

@@ -29,7 +29,7 @@ use crate::api::{Managed, Reason, RunAction, RunOperation, UserStage};
 use crate::domain::{E164, UserKey};
 
 /// The license of the old pair is read back as free within this time, or the new key waits for one like anybody else.
-const LICENSE_WINDOW: SignedDuration = SignedDuration::from_mins(15);
+pub(super) const LICENSE_WINDOW: SignedDuration = SignedDuration::from_mins(15);
 
 /// Under which key a user came back.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,6 +23,7 @@ mod leaving;
 mod matching;
 mod objects;
 mod proxy;
+mod replacing;
 mod safety;
 mod stage;
 mod withdrawn;

@@ -8,6 +8,7 @@ use super::steps;
 use super::view::{View, is_current};
 use crate::api::Reason;
 use crate::api::conditions::find;
+use crate::plan::replace::LICENSE_WINDOW;
 use crate::plan::snapshot::{Activity, ConnectorUser, Job, JobState, PushAuthorization, PushAuthorizationState, Tick};
 
 /// While a run is still writing, a push waits until nothing changed for this long: one push and one sign-in for all.
@@ -133,9 +134,13 @@ pub(super) fn working_link(authorization: &PushAuthorization, now: Timestamp) ->
     authorization.link.as_deref().filter(|_| works)
 }
 
+/// Since when changes are collected.
 fn collecting(view: &View) -> Option<Timestamp> {
-    let running = view.observed.policies.iter().any(steps::is_writing);
-    newest_change(view).filter(|at| running && view.age(*at) < QUIET)
+    let policies = &view.observed.policies;
+    let running = policies.iter().any(steps::is_writing);
+    let changed = newest_change(view).filter(|at| running && view.age(*at) < QUIET);
+    let replaced = || policies.iter().filter_map(|policy| policy.replaces_since).max();
+    changed.or_else(|| replaced().filter(|at| view.age(*at) < LICENSE_WINDOW))
 }
 
 /// Names the newest push and change: part of the idempotency key of the next push. One that had no effect is started anew.

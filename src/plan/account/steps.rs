@@ -222,5 +222,5 @@ fn key(view: &View, intent: &str, token: &str) -> String {
 
 /// Whether a run of this policy still writes.
 pub(super) fn is_writing(policy: &PolicyDemand) -> bool {
-    policy.needs_import_after.is_some()
+    policy.needs_import_after.is_some() || policy.disconnects
 }

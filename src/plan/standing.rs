@@ -143,14 +143,15 @@ fn removing(records: &Records<'_>, subject: &Subject<'_>) -> Reason {
     }
 }
 
-/// The run that takes service away: from before its first call until nothing of it is left to do or to undo.
+/// The run that takes service away: from before its first call until nothing of it is left to do or to undo, and the old values,
+/// which only that run tells, are noted.
 fn leaving(records: &Records<'_>, subject: &Subject<'_>, role: Option<Role>) -> Option<String> {
     let stored = subject.known.and_then(|known| known.spec.leaving.clone());
     let half = subject.pair.is_some_and(|pair| !pair.enabled) || subject.finding == Finding::Leaving;
     match role {
         _ if subject.finding == Finding::Replacing => None,
         Some(Role::Executing) => records.disconnect.map(|run| run.name.clone()).or(stored),
-        _ if half => stored,
+        _ if half || (subject.finding == Finding::Removed && !is_noted(subject)) => stored,
         _ => None,
     }
 }
@@ -324,10 +325,14 @@ fn last_change(records: &Records<'_>, subject: &Subject<'_>) -> Option<LastChang
 /// A removal that was not noted: the process ended before, or the status was lost. The run has the old values (R14).
 fn removed(records: &Records<'_>, subject: &Subject<'_>) -> Option<LastChange> {
     let is_out = matches!(subject.finding, Finding::Leaving | Finding::Removed);
-    let noted = subject.last_change().is_some_and(|change| change.action.removes());
-    let (run, action) = records.removal(&subject.key, subject.known.filter(|_| is_out && !noted)?)?;
+    let (run, action) = records.removal(&subject.key, subject.known.filter(|_| is_out && !is_noted(subject))?)?;
     let change = LastChange::new(&run.name, action.op, records.now);
     Some(LastChange { before: Some(disconnect::before(action)), ..change })
+}
+
+/// Whether the removal is noted, with the old values.
+fn is_noted(subject: &Subject<'_>) -> bool {
+    subject.last_change().is_some_and(|change| change.action.removes())
 }
 
 /// At most as many characters as a user object may have.

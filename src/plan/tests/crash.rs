@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::cluster::{Cluster, problem};
+use super::disconnecting::{leaves, removing};
 use super::world::{World, at, key};
-use crate::api::{Counters, Managed, Reason, UserStage, UserState, UserSyncPolicyStatus, UserSyncRunStatus};
+use crate::api::{
+    Counters, Managed, Reason, RemovalAction, RunState, UserStage, UserState, UserSyncPolicyStatus, UserSyncRunStatus,
+};
 use crate::domain::{EntraObjectId, UserKey};
 
 /// Pin, mark, state, stage and reason.
@@ -212,4 +215,39 @@ fn a_lost_back_off_starts_anew() {
     cluster.read();
     cluster.pass();
     assert_eq!(cluster.runs.len(), 2);
+}
+
+/// T1, R14: a removal that two processes in a row did not come to note is told nevertheless, with the old values.
+#[test]
+fn a_removal_that_was_never_noted_keeps_the_old_values() {
+    for budget in 0..4 {
+        let mut cluster = removing(3, RemovalAction::Remove);
+        leaves(&mut cluster, 0);
+        while cluster.world.pairs.len() > 2 {
+            // Until just after the deletion, whatever it takes.
+            let before = cluster.clone();
+            cluster.pass();
+            if cluster.world.pairs.len() == 2 {
+                cluster = before;
+                cluster.budget = Some(1);
+                assert!(cluster.try_pass().is_err());
+                assert_eq!(cluster.world.pairs.len(), 2);
+                break;
+            }
+            cluster.read();
+        }
+        cluster.restart();
+        cluster.world.push(cluster.now);
+        cluster.read_twice();
+        cluster.budget = Some(budget);
+        _ = cluster.try_pass();
+        cluster.restart();
+        cluster.read_twice();
+        cluster.settle();
+        assert_eq!(cluster.state(0), Some(UserState::Removed), "crash before write {budget}");
+        let change = cluster.user(0).status.last_change.as_ref().unwrap();
+        assert!(change.before.as_ref().unwrap().phone_number.is_some(), "crash before write {budget}");
+        assert!(cluster.run_states().iter().all(|state| *state == Some(RunState::Applied)), "{budget}");
+        assert_eq!(cluster.user(0).spec.leaving, None);
+    }
 }

@@ -11,7 +11,7 @@ use super::imports::seen;
 use super::permissions::PERMISSIONS;
 use super::tenant::{AppSecret, Application, Sku};
 use super::verification::checks;
-use super::{GotoSide, Refusal, Settings, Tenant, World};
+use super::{GotoSide, Refusal, Settings, Tenant, TenantDomain, World};
 use crate::clients::connector::wire::{ConsentState, DomainState, Manager, SyncKind, SyncStatus};
 use crate::domain::{AccountKey, EntraObjectId, OrganizationId, TenantId, UserKey};
 
@@ -27,6 +27,8 @@ pub mod test_credentials {
     pub const TENANT_ID: &str = "11111111-1111-4111-8111-111111111111";
     /// Domain of the addresses.
     pub const EMAIL_DOMAIN: &str = "contoso.example";
+    /// Domain that the tenant came with.
+    pub const INITIAL_DOMAIN: &str = "contoso.onmicrosoft.com";
     /// Domain that the connector allotted.
     pub const CONNECTOR_DOMAIN: &str = "head-office.connector.example";
     /// OAuth client at GoTo.
@@ -181,7 +183,7 @@ pub(crate) fn base(settings: Settings, licenses: u32) -> World {
     let organizations = [(organization, "Head office".to_owned())].into();
     goto.accounts.insert(account.clone(), Account { name: "Contoso".to_owned(), organizations, ..Account::default() });
     let connectors = [(account, connector(organization, licenses, &settings))].into();
-    World { settings, goto, tenant: tenant(), connectors, draws: 0 }
+    World { settings, goto, tenant: tenant(), connectors, ..World::default() }
 }
 
 fn client() -> OauthClient {
@@ -260,11 +262,14 @@ fn tenant() -> Tenant {
         secrets: vec![AppSecret { value: test::ENTRA_CLIENT_SECRET.to_owned(), expires_at: None }],
         app_roles: PERMISSIONS.iter().filter_map(|(_, id)| id.parse().ok()).collect::<BTreeSet<_>>(),
     };
+    let own = TenantDomain { default: true, ..TenantDomain::verified() };
+    let initial = TenantDomain { initial: true, ..TenantDomain::verified() };
     Tenant {
         id: TenantId::from(Uuid::from_u128(0x1111_1111_1111_4111_8111_1111_1111_1111)),
         name: "Contoso".to_owned(),
         graph_service_principal: EntraObjectId::from(Uuid::from_u128(0x0000_0000_0000_4000_8000_0000_0000_00b2)),
         applications: [(test::ENTRA_CLIENT_ID.to_owned(), app)].into(),
+        domains: [(test::EMAIL_DOMAIN.to_owned(), own), (test::INITIAL_DOMAIN.to_owned(), initial)].into(),
         skus: [e5(), e3()].into(),
         ..Tenant::default()
     }

@@ -6,6 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::domains::TenantDomain;
 use super::goto::visible;
 use super::lagged::Lagged;
 use crate::domain::{Address, EntraObjectId, TenantId};
@@ -24,6 +25,10 @@ pub struct Tenant {
     pub applications: BTreeMap<String, Application>,
     /// Issued access tokens by their text.
     pub access_tokens: BTreeMap<String, GraphToken>,
+    /// Domains by name; those of users' names that are not here are verified, too.
+    pub domains: BTreeMap<String, TenantDomain>,
+    /// Domains that another tenant has verified.
+    pub verified_elsewhere: BTreeSet<String>,
     /// Users.
     pub users: BTreeMap<EntraObjectId, TenantUser>,
     /// Deleted users.
@@ -44,6 +49,8 @@ impl Default for Tenant {
             graph_service_principal: EntraObjectId::from(Uuid::nil()),
             applications: BTreeMap::new(),
             access_tokens: BTreeMap::new(),
+            domains: BTreeMap::new(),
+            verified_elsewhere: BTreeSet::new(),
             users: BTreeMap::new(),
             deleted: BTreeMap::new(),
             version: 0,
@@ -112,6 +119,12 @@ pub struct TenantUser {
     /// Assigned products.
     #[serde(default)]
     pub skus: BTreeSet<EntraObjectId>,
+    /// Plans that are left out of a product.
+    #[serde(default)]
+    pub disabled_plans: BTreeMap<EntraObjectId, BTreeSet<EntraObjectId>>,
+    /// Further properties by their names at Graph.
+    #[serde(default)]
+    pub properties: BTreeMap<String, String>,
     /// Service plans.
     #[serde(default)]
     pub plans: BTreeMap<EntraObjectId, Plan>,
@@ -172,6 +185,9 @@ pub struct DeletedUser {
     /// True: gone for good; false: restorable.
     #[serde(default)]
     pub permanent: bool,
+    /// When it was deleted; absent: unknown, it can be restored for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
     /// What comes back when it is restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<Box<TenantUser>>,

@@ -1,5 +1,6 @@
 //! A whole simulator in process, called over TLS as its clients call it.
 
+mod activation;
 mod clock;
 mod control;
 mod domains;

@@ -216,14 +216,12 @@ fn connector(organization: OrganizationId, licenses: u32, settings: &Settings) -
         service_enabled: true,
         ..Pbx::default()
     };
-    let domain =
-        DomainRecord { state: DomainState::Activated, text: None, temporary_users: Vec::new(), activates_at: None };
     Connector {
         tokens: [test::CONNECTOR_TOKEN.to_owned()].into(),
         record: Some(record()),
         pbxs: [(organization, pbx)].into(),
         consents: consents(settings),
-        domains: [(test::CONNECTOR_DOMAIN.to_owned(), domain)].into(),
+        domains: [(test::CONNECTOR_DOMAIN.to_owned(), DomainRecord::new(DomainState::Activated))].into(),
         ..Connector::default()
     }
 }

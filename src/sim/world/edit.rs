@@ -5,6 +5,7 @@
 use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::settings::after;
 use super::{Refusal, World};
 use crate::clients::connector::wire::DomainState;
 use crate::domain::{AccountKey, EntraObjectId, OrganizationId, UserKey};
@@ -157,7 +158,7 @@ pub enum WorldEdit {
     SetGotoAccountAccess { account: Option<AccountKey>, granted: bool },
     /// Sets the connector's own bearer tokens.
     SetConnectorTokens { account: Option<AccountKey>, tokens: Vec<String> },
-    /// Changes some of the settings, for what begins from now on.
+    /// Changes some of the settings, for what begins from now on; an activation that goes on takes as long as is said now.
     ChangeSettings { settings: serde_json::Value },
     /// Makes the same change to many users.
     Each { who: Who, change: Change },
@@ -225,6 +226,10 @@ impl World {
         json_patch::merge(&mut settings, change);
         self.settings =
             serde_json::from_value(settings).map_err(|_| Refusal::InvalidValue("there is no such setting"))?;
+        let seconds = self.settings.domain_activation_seconds;
+        for domain in self.connectors.values_mut().flat_map(|it| it.domains.values_mut()) {
+            domain.activates_at = domain.activating_since.map(|since| after(since, seconds));
+        }
         Ok(())
     }
 }

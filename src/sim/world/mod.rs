@@ -16,6 +16,7 @@ mod account;
 mod administrators;
 mod allotted;
 mod answers;
+mod attended;
 mod consent;
 mod demo;
 mod dice;
@@ -56,7 +57,7 @@ pub use lagged::Lagged;
 pub use page::{Cut, Listed, Share};
 pub use pairs::Put;
 pub use refusal::Refusal;
-pub use settings::{GraphSwitches, Humans, Settings};
+pub use settings::{GraphSwitches, Humans, ManagedBy, Settings};
 pub use tenant::Tenant;
 
 /// Everything that exists; what a world file holds.

@@ -28,6 +28,10 @@ pub struct Settings {
     pub registration_seconds: [u32; 2],
     /// Activation of a domain, up to 24 h; counted from the first user with Teams in it.
     pub domain_activation_seconds: u32,
+    /// Who adds and verifies the allotted domains and makes their temporary users.
+    pub domains_managed_by: ManagedBy,
+    /// Whether a connector that manages its domains leaves its temporary user behind.
+    pub connector_leaves_temporary_user: bool,
     /// How long after its publication a TXT record is seen in DNS `[own]`.
     pub dns_lag_seconds: u32,
     /// How long Microsoft takes to force a domain out of the tenant, up to 24 h `[own]`.
@@ -61,6 +65,8 @@ impl Default for Settings {
             license_release_seconds: 120,
             registration_seconds: [60, 180],
             domain_activation_seconds: 4 * 3600,
+            domains_managed_by: ManagedBy::Operator,
+            connector_leaves_temporary_user: false,
             dns_lag_seconds: 300,
             force_delete_seconds: 600,
             invitation_seconds: 48 * 3600,
@@ -82,10 +88,25 @@ impl Settings {
     }
 }
 
+/// Who manages the allotted domains.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ManagedBy {
+    /// The operator, through Graph.
+    #[default]
+    Operator,
+    /// The connector itself, once it has the first consent (guide steps 6 and 7).
+    Connector,
+}
+
 /// Switches of the Graph contract (section 18.2): what Microsoft's words leave open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct GraphSwitches {
+    /// Whether activation needs the service `OfficeCommunicationsOnline` switched on.
+    pub sip_service_needed: bool,
+    /// Whether an activated domain stays so when nobody with Teams is in it any more.
+    pub activation_survives_user_removal: bool,
     /// Status for a domain that is added twice: 400 with `ObjectConflict`, or 409.
     pub domain_duplicate: u16,
     /// Status of `verify` while the record is not found: 400 or 404.
@@ -103,6 +124,8 @@ pub struct GraphSwitches {
 impl Default for GraphSwitches {
     fn default() -> Self {
         Self {
+            sip_service_needed: false,
+            activation_survives_user_removal: true,
             domain_duplicate: 400,
             domain_verify_pending: 400,
             domain_delete_in_use: 400,

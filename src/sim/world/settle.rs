@@ -18,6 +18,8 @@ enum Due {
     Verification(AccountKey, OrganizationId),
     /// Microsoft has activated a domain.
     Activation(AccountKey, String),
+    /// The connector looks whether DNS shows the text of its domain.
+    DomainCheck(AccountKey, String),
     /// A domain leaves the tenant by force.
     ForcedDeletion(String),
     /// A deleted user can no longer be restored.
@@ -55,7 +57,7 @@ impl World {
 
     fn dues(&self) -> impl Iterator<Item = (Timestamp, Due)> {
         let of_connectors = self.runs_due().chain(self.links_due()).chain(self.verifications_due());
-        of_connectors.chain(self.activations_due()).chain(self.forced_deletions_due()).chain(self.purges_due())
+        of_connectors.chain(self.domains_due()).chain(self.forced_deletions_due()).chain(self.purges_due())
     }
 
     fn runs_due(&self) -> impl Iterator<Item = (Timestamp, Due)> {
@@ -90,11 +92,13 @@ impl World {
         })
     }
 
-    fn activations_due(&self) -> impl Iterator<Item = (Timestamp, Due)> {
+    fn domains_due(&self) -> impl Iterator<Item = (Timestamp, Due)> {
         self.connectors.iter().flat_map(|(account, connector)| {
-            connector.domains.iter().filter_map(|(name, domain)| {
-                let at = domain.activates_at.filter(|_| domain.state == DomainState::Activating)?;
-                Some((at, Due::Activation(account.clone(), name.clone())))
+            connector.domains.iter().flat_map(|(name, domain)| {
+                let activates = domain.activates_at.filter(|_| domain.state == DomainState::Activating);
+                let activation = activates.map(|at| (at, Due::Activation(account.clone(), name.clone())));
+                let check = domain.verifies_at.map(|at| (at, Due::DomainCheck(account.clone(), name.clone())));
+                activation.into_iter().chain(check)
             })
         })
     }
@@ -118,13 +122,8 @@ impl World {
                 // It is in the list of those that are due, so it is there.
                 let _purged = self.tenant.purge_user(id, at);
             }
-            Due::Activation(account, name) => {
-                let domain = self.connectors.get_mut(&account).and_then(|it| it.domains.get_mut(&name));
-                if let Some(domain) = domain {
-                    domain.state = DomainState::Activated;
-                    domain.activates_at = None;
-                }
-            }
+            Due::Activation(account, name) => self.end_activation(&account, &name),
+            Due::DomainCheck(account, name) => self.check_domain(&account, &name, at),
         }
     }
 

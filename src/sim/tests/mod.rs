@@ -12,6 +12,7 @@ mod hostile;
 mod listings;
 mod people;
 mod tokens;
+mod untouched;
 
 use std::time::Duration;
 

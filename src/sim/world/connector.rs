@@ -110,6 +110,8 @@ pub struct Pbx {
     pub releasing: Vec<Timestamp>,
     /// The last verification.
     pub verification: Option<VerificationRun>,
+    /// Whether the next verification finds no connection.
+    pub next_verification_fails: bool,
 }
 
 /// The entitlement of one PBX.

@@ -23,6 +23,8 @@ pub mod test_credentials {
     pub const ACCOUNT_KEY: &str = "1234567890123456789";
     /// PBX "Head office".
     pub const ORGANIZATION_ID: &str = "00000000-0000-4000-8000-0000000000ff";
+    /// PBX "Branch" of the untouched world.
+    pub const BRANCH_ID: &str = "00000000-0000-4000-8000-000000000100";
     /// Microsoft 365 tenant.
     pub const TENANT_ID: &str = "11111111-1111-4111-8111-111111111111";
     /// Domain of the addresses.
@@ -31,6 +33,8 @@ pub mod test_credentials {
     pub const INITIAL_DOMAIN: &str = "contoso.onmicrosoft.com";
     /// Domain that the connector allotted.
     pub const CONNECTOR_DOMAIN: &str = "head-office.connector.example";
+    /// The second one of the untouched world.
+    pub const BRANCH_DOMAIN: &str = "branch.connector.example";
     /// OAuth client at GoTo.
     pub const GOTO_CLIENT_ID: &str = "00000000-0000-4000-8000-0000000000c1";
     /// Its secret.
@@ -273,9 +277,9 @@ fn tenant() -> Tenant {
     }
 }
 
-const TEAMS1: (u128, &str) = (0x57ff_2da0_773e_42df_b2af_ffb7_a231_7929, "TEAMS1");
+pub(crate) const TEAMS1: (u128, &str) = (0x57ff_2da0_773e_42df_b2af_ffb7_a231_7929, "TEAMS1");
 const MCOEV: (u128, &str) = (0x4828_c8ec_dc2e_4779_b502_87ac_9ce2_8ab7, "MCOEV");
-const MCOSTANDARD: (u128, &str) = (0x0fea_eb32_d00e_4d66_bd5a_43b5_b83d_b82c, "MCOSTANDARD");
+pub(crate) const MCOSTANDARD: (u128, &str) = (0x0fea_eb32_d00e_4d66_bd5a_43b5_b83d_b82c, "MCOSTANDARD");
 
 fn e5() -> (EntraObjectId, Sku) {
     product(0x06eb_c4ee_1bb5_47dd_8120_1132_4bc5_4e06, E5, &[TEAMS1, MCOEV, MCOSTANDARD])
@@ -285,7 +289,7 @@ fn e3() -> (EntraObjectId, Sku) {
     product(0x05e9_a617_0261_4cee_bb44_138d_3ef5_d965, E3, &[TEAMS1, MCOSTANDARD])
 }
 
-fn product(id: u128, name: &str, plans: &[(u128, &str)]) -> (EntraObjectId, Sku) {
+pub(crate) fn product(id: u128, name: &str, plans: &[(u128, &str)]) -> (EntraObjectId, Sku) {
     let plan = |(id, name): &(u128, &str)| (EntraObjectId::from(Uuid::from_u128(*id)), (*name).to_owned());
     let sku = Sku {
         part_number: name.to_owned(),
@@ -306,6 +310,11 @@ pub(crate) fn account_key() -> AccountKey {
 /// Id of the made-up PBX.
 pub(crate) fn organization_id() -> OrganizationId {
     OrganizationId::from(Uuid::from_u128(0x0000_0000_0000_4000_8000_0000_0000_00ff))
+}
+
+/// Id of the second PBX of the untouched world.
+pub(crate) fn branch_id() -> OrganizationId {
+    OrganizationId::from(Uuid::from_u128(0x0000_0000_0000_4000_8000_0000_0000_0100))
 }
 
 /// Key of the person with this ordinal.

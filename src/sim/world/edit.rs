@@ -111,6 +111,8 @@ pub enum WorldEdit {
     ClearImports { account: Option<AccountKey> },
     /// Fails the last verification.
     FailVerification { organization: Option<OrganizationId> },
+    /// Fails the next verification, and no other.
+    FailNextVerification { organization: Option<OrganizationId> },
     /// Forgets the last verification.
     ClearVerification { organization: Option<OrganizationId> },
     /// Lets an accepted or open invitation be an expired one.

@@ -33,6 +33,7 @@ mod push;
 mod refusal;
 mod runs;
 mod settle;
+mod untouched;
 mod verification;
 
 #[cfg(test)]

@@ -77,6 +77,9 @@ impl World {
                 let run = VerificationRun { started_at: now, ends_at: now, ended: true, checks: vec![failed] };
                 self.first_pbx_mut(organization)?.verification = Some(run);
             }
+            WorldEdit::FailNextVerification { organization } => {
+                self.first_pbx_mut(organization)?.next_verification_fails = true;
+            }
             WorldEdit::ClearVerification { organization } => self.first_pbx_mut(organization)?.verification = None,
             WorldEdit::UnbindPbx { organization } => self.first_pbx_mut(organization)?.bound_at = None,
             WorldEdit::BindPbx { organization } => self.first_pbx_mut(organization)?.bound_at = Some(now),

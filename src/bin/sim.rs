@@ -21,6 +21,9 @@ struct Arguments {
     /// The demo world: six users, two licenses. This is the default.
     #[arg(long, conflicts_with = "users")]
     demo: bool,
+    /// The untouched world: two PBXs and a tenant, nothing set up.
+    #[arg(long, conflicts_with_all = ["demo", "users", "world"])]
+    untouched: bool,
     /// A generated world with so many users.
     #[arg(long)]
     users: Option<u32>,
@@ -119,6 +122,9 @@ fn world(arguments: &Arguments) -> anyhow::Result<World> {
     if let Some(file) = &arguments.world {
         let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
         return serde_saphyr::from_str(&text).with_context(|| format!("the world of {}", file.display()));
+    }
+    if arguments.untouched {
+        return Ok(World::untouched()?);
     }
     let Some(users) = arguments.users else { return Ok(World::demo()?) };
     let options = GenerateOptions {

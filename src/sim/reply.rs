@@ -43,8 +43,23 @@ pub(super) fn goto_token_error(status: StatusCode, error: &str, description: &st
 
 /// An error of Microsoft Graph.
 pub(super) fn graph_error(status: StatusCode, code: &str, message: &str, now: Timestamp) -> Response {
+    graph_error_with(status, code, message, &[], now)
+}
+
+/// An error of Microsoft Graph with more precise errors inside.
+pub(super) fn graph_error_with(
+    status: StatusCode,
+    code: &str,
+    message: &str,
+    details: &[Value],
+    now: Timestamp,
+) -> Response {
     let inner = json!({"date": graph_date(now), "request-id": Uuid::new_v4(), "client-request-id": Uuid::new_v4()});
-    json_reply(status, &json!({"error": {"code": code, "message": message, "innerError": inner}}))
+    let mut error = json!({"code": code, "message": message, "innerError": inner});
+    if !details.is_empty() {
+        error["details"] = json!(details);
+    }
+    json_reply(status, &json!({"error": error}))
 }
 
 fn graph_date(now: Timestamp) -> String {

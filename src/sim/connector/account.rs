@@ -141,5 +141,5 @@ pub(super) async fn publish_domain(call: Call, Path((key, name)): Path<(String, 
     let mut world = call.world();
     let account = account(&world, &call, &key)?;
     let PutDomainText { text } = body::parse(&body)?;
-    Ok(ok(&world.publish_domain(&account, &name, text)?))
+    Ok(ok(&world.publish_domain(&account, &name, text, call.now())?))
 }

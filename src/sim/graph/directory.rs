@@ -2,6 +2,7 @@
 
 use axum::extract::Path;
 use axum::http::Uri;
+use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -11,7 +12,7 @@ use crate::domain::EntraObjectId;
 use crate::sim::Call;
 use crate::sim::query::{BadQuery, Params, Plus};
 use crate::sim::reply::{Answer, Refused, ok};
-use crate::sim::world::World;
+use crate::sim::world::{TenantDomain, World};
 
 /// Client id of Microsoft Graph in every tenant.
 const GRAPH_APP: &str = "00000003-0000-0000-c000-000000000000";
@@ -33,20 +34,27 @@ pub(super) async fn organization(call: Call, uri: Uri) -> Answer {
         "displayName": world.tenant.name,
         "countryLetterCode": "DE",
         "tenantType": "AAD",
-        "verifiedDomains": domains(&world),
+        "verifiedDomains": domains(&world, call.now()),
         "assignedPlans": [],
     });
     Ok(ok(&json!({"value": [odata::project(item, selected.as_deref())]})))
 }
 
-/// The domains of the users' names: the world has no others.
-fn domains(world: &World) -> Vec<Value> {
-    let mut names: Vec<&str> =
-        world.tenant.users.values().filter_map(|user| Some(user.user_principal_name.rsplit_once('@')?.1)).collect();
-    names.sort_unstable();
-    names.dedup();
-    let domain = |(index, name): (usize, &str)| json!({"name": name, "isDefault": index == 0, "isInitial": false, "type": "Managed"});
-    names.into_iter().enumerate().map(domain).collect()
+/// The verified domains.
+fn domains(world: &World, now: Timestamp) -> Vec<Value> {
+    let verified = world.tenant.domains_at(now).into_iter().filter(|(_, domain)| *domain.verified.read(now));
+    verified.map(|(name, domain)| verified_domain(&name, &domain)).collect()
+}
+
+fn verified_domain(name: &str, domain: &TenantDomain) -> Value {
+    let services: Vec<&str> = domain.services.iter().map(String::as_str).collect();
+    json!({
+        "name": name,
+        "isDefault": domain.default,
+        "isInitial": domain.initial,
+        "type": "Managed",
+        "capabilities": services.join(", "),
+    })
 }
 
 /// `GET /servicePrincipals(appId='…')`.

@@ -15,7 +15,7 @@ use crate::sim::reply::{Answer, Refused, graph_error, ok};
 use crate::sim::world::tenant::TenantUser;
 
 /// What `$select` may name.
-pub(super) const PROPERTIES: [&str; 18] = [
+pub(super) const PROPERTIES: [&str; 28] = [
     "id",
     "userPrincipalName",
     "mail",
@@ -34,6 +34,16 @@ pub(super) const PROPERTIES: [&str; 18] = [
     "mobilePhone",
     "officeLocation",
     "preferredLanguage",
+    "mailNickname",
+    "department",
+    "companyName",
+    "employeeId",
+    "employeeType",
+    "city",
+    "state",
+    "country",
+    "licenseAssignmentStates",
+    "deletedDateTime",
 ];
 const BY_DEFAULT: [&str; 11] = [
     "id",
@@ -48,7 +58,20 @@ const BY_DEFAULT: [&str; 11] = [
     "officeLocation",
     "preferredLanguage",
 ];
-const FILTERED: [&str; 6] = ["id", "userPrincipalName", "mail", "accountEnabled", "userType", "usageLocation"];
+const FILTERED: [&str; 12] = [
+    "id",
+    "userPrincipalName",
+    "mail",
+    "accountEnabled",
+    "userType",
+    "usageLocation",
+    "displayName",
+    "mailNickname",
+    "department",
+    "companyName",
+    "employeeId",
+    "employeeType",
+];
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 999;
 
@@ -137,12 +160,8 @@ pub(super) async fn one(call: Call, Path(wanted): Path<String>, uri: Uri) -> Ans
     let selected = selected(&call, &params)?;
     let world = call.world();
     permitted(&world, &call, &[permission::USER_READ, permission::USER_WRITE])?;
-    let mut users = world.tenant.users_at(call.now());
-    let is_wanted = |id: &EntraObjectId, user: &TenantUser| {
-        id.to_string().eq_ignore_ascii_case(&wanted) || user.user_principal_name.eq_ignore_ascii_case(&wanted)
-    };
-    let (id, user) = users.find(|(id, user)| is_wanted(id, user)).ok_or_else(|| not_found(&call, &wanted))?;
-    Ok(ok(&project(item(*id, user), Some(&selected))))
+    let (id, user) = world.tenant.user_at(&wanted, call.now()).ok_or_else(|| not_found(&call, &wanted))?;
+    Ok(ok(&project(item(id, user), Some(&selected))))
 }
 
 /// Every property of a user; Graph writes `null` where there is none.
@@ -164,8 +183,16 @@ pub(super) fn item(id: EntraObjectId, user: &TenantUser) -> Value {
         assigned_plans: Some(plans.collect()),
     };
     let mut item = serde_json::to_value(known).unwrap_or_default();
-    let licenses = user.skus.iter().map(|sku| json!({"skuId": sku, "disabledPlans": []}));
+    let left_out = |sku| user.disabled_plans.get(sku).cloned().unwrap_or_default();
+    let licenses = user.skus.iter().map(|sku| json!({"skuId": sku, "disabledPlans": left_out(sku)}));
     item["assignedLicenses"] = licenses.collect::<Vec<_>>().into();
+    let states = user.skus.iter().map(|sku| {
+        json!({"skuId": sku, "disabledPlans": left_out(sku), "assignedByGroup": null, "state": "Active", "error": "None"})
+    });
+    item["licenseAssignmentStates"] = states.collect::<Vec<_>>().into();
+    for (name, value) in &user.properties {
+        item[name.as_str()] = json!(value);
+    }
     item["proxyAddresses"] = user.mail.iter().map(|mail| json!(format!("SMTP:{mail}"))).collect::<Vec<_>>().into();
     item["businessPhones"] = json!([]);
     for absent in PROPERTIES {

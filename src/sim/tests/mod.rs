@@ -1,14 +1,19 @@
 //! A whole simulator in process, called over TLS as its clients call it.
 
+mod activation;
 mod clock;
 mod control;
+mod credentials;
+mod domains;
 mod faults;
 mod fixtures;
 mod goto;
 mod graph;
 mod hostile;
 mod listings;
+mod people;
 mod tokens;
+mod untouched;
 
 use std::time::Duration;
 
@@ -67,6 +72,37 @@ impl Bench {
         let (status, body) = self.json(api, path, token).await;
         assert_eq!(status, 200, "{path}: {body}");
         body
+    }
+
+    /// A call that may write, with a JSON body unless it is null.
+    async fn send(&self, method: &str, api: Api, path: &str, token: &str, body: Value) -> (u16, Value) {
+        let call = self.http.request(method.parse().unwrap(), self.url(api, path)).bearer_auth(token);
+        read(if body.is_null() { call } else { call.json(&body) }).await
+    }
+
+    /// A call to Graph that must succeed with this status.
+    async fn graph(&self, method: &str, path: &str, body: Value, status: u16) -> Value {
+        let token = self.graph_token().await;
+        let (seen, answer) = self.send(method, Api::Graph, path, &token, body).await;
+        assert_eq!(seen, status, "{method} {path}: {answer}");
+        answer
+    }
+
+    /// A call to Graph that is refused: status, code, the first more precise code.
+    async fn refused(&self, method: &str, path: &str, body: Value) -> (u16, String, Option<String>) {
+        let token = self.graph_token().await;
+        let (status, answer) = self.send(method, Api::Graph, path, &token, body).await;
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let code = text(&answer["error"]["code"]).unwrap_or_default();
+        (status, code, text(&answer["error"]["details"][0]["code"]))
+    }
+
+    /// The connector's state of a domain.
+    async fn domain_state(&self, name: &str) -> String {
+        let path = format!("/accounts/{}/domains", test::ACCOUNT_KEY);
+        let body = self.ok(Api::Connector, &path, test::CONNECTOR_TOKEN).await;
+        let found = body["items"].as_array().unwrap().iter().find(|domain| domain["name"] == name).unwrap();
+        found["state"].as_str().unwrap().to_owned()
     }
 
     fn token_call(&self, fields: &[(&str, &str)]) -> RequestBuilder {

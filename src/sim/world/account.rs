@@ -1,8 +1,8 @@
-//! Cards 1 to 3: account record, invitation, PBX binding, the two switches, domains.
+//! Cards 1 to 3: account record, invitation, PBX binding, the two switches.
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::connector::{Connector, DomainRecord, Pbx, Purpose, Record, Sent};
+use super::connector::{Connector, Pbx, Purpose, Record, Sent};
 use super::settings::after;
 use super::{Refusal, World};
 use crate::clients::connector::wire;
@@ -135,21 +135,6 @@ impl World {
         (pbx.sync_enabled, pbx.service_enabled) = (import, service);
         Ok(pbx.services())
     }
-
-    /// `GET A/domains`.
-    pub fn domains(&self, account: &AccountKey) -> Result<Vec<wire::Domain>, Refusal> {
-        Ok(self.connector(account)?.domains.iter().map(|(name, domain)| domain.view(name)).collect())
-    }
-
-    /// `PUT A/domains/{name}/verification`: publishes the TXT text.
-    pub fn publish_domain(&mut self, account: &AccountKey, name: &str, text: String) -> Result<wire::Domain, Refusal> {
-        let domain = self.connector_mut(account)?.domains.get_mut(name).ok_or(Refusal::NotFound("domain"))?;
-        domain.text = Some(text);
-        if domain.state == wire::DomainState::Reserved {
-            domain.state = wire::DomainState::Published;
-        }
-        Ok(domain.view(name))
-    }
 }
 
 impl Record {
@@ -168,12 +153,6 @@ impl Pbx {
     /// `GET P/services/teams`.
     pub fn services(&self) -> wire::TeamsService {
         wire::TeamsService { sync_enabled: self.sync_enabled, enabled: self.service_enabled }
-    }
-}
-
-impl DomainRecord {
-    fn view(&self, name: &str) -> wire::Domain {
-        wire::Domain { name: name.to_owned(), state: self.state, temporary_users: self.temporary_users.clone() }
     }
 }
 

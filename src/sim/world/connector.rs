@@ -110,6 +110,8 @@ pub struct Pbx {
     pub releasing: Vec<Timestamp>,
     /// The last verification.
     pub verification: Option<VerificationRun>,
+    /// Whether the next verification finds no connection.
+    pub next_verification_fails: bool,
 }
 
 /// The entitlement of one PBX.
@@ -200,12 +202,25 @@ pub struct DomainRecord {
     /// The published TXT text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// Temporary users in it.
-    #[serde(default)]
-    pub temporary_users: Vec<String>,
+    /// When the clock of the activation began; set while `Activating`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activating_since: Option<Timestamp>,
     /// When Microsoft has activated it; set while `Activating`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activates_at: Option<Timestamp>,
+    /// When a connector that manages its domains looks whether DNS shows the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verifies_at: Option<Timestamp>,
+    /// The temporary user that the connector itself made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_user: Option<EntraObjectId>,
+}
+
+impl DomainRecord {
+    /// A domain in this state, of which nothing else is known.
+    pub fn new(state: wire::DomainState) -> Self {
+        Self { state, text: None, activating_since: None, activates_at: None, verifies_at: None, own_user: None }
+    }
 }
 
 /// A user of the tenant as a directory import saw it.

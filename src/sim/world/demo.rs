@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+use super::applications::{AppSecret, Application};
 use super::connector::{Bought, Connector, ConsentGroup, DomainRecord, Pbx, Record, Run, Sent, VerificationRun};
 use super::goto::{Account, GotoUser, Grant, OauthClient};
 use super::imports::seen;
 use super::permissions::PERMISSIONS;
-use super::tenant::{AppSecret, Application, Sku};
+use super::tenant::Sku;
 use super::verification::checks;
-use super::{GotoSide, Refusal, Settings, Tenant, World};
+use super::{GotoSide, Refusal, Settings, Tenant, TenantDomain, World};
 use crate::clients::connector::wire::{ConsentState, DomainState, Manager, SyncKind, SyncStatus};
 use crate::domain::{AccountKey, EntraObjectId, OrganizationId, TenantId, UserKey};
 
@@ -23,12 +24,18 @@ pub mod test_credentials {
     pub const ACCOUNT_KEY: &str = "1234567890123456789";
     /// PBX "Head office".
     pub const ORGANIZATION_ID: &str = "00000000-0000-4000-8000-0000000000ff";
+    /// PBX "Branch" of the untouched world.
+    pub const BRANCH_ID: &str = "00000000-0000-4000-8000-000000000100";
     /// Microsoft 365 tenant.
     pub const TENANT_ID: &str = "11111111-1111-4111-8111-111111111111";
     /// Domain of the addresses.
     pub const EMAIL_DOMAIN: &str = "contoso.example";
+    /// Domain that the tenant came with.
+    pub const INITIAL_DOMAIN: &str = "contoso.onmicrosoft.com";
     /// Domain that the connector allotted.
     pub const CONNECTOR_DOMAIN: &str = "head-office.connector.example";
+    /// The second one of the untouched world.
+    pub const BRANCH_DOMAIN: &str = "branch.connector.example";
     /// OAuth client at GoTo.
     pub const GOTO_CLIENT_ID: &str = "00000000-0000-4000-8000-0000000000c1";
     /// Its secret.
@@ -181,7 +188,7 @@ pub(crate) fn base(settings: Settings, licenses: u32) -> World {
     let organizations = [(organization, "Head office".to_owned())].into();
     goto.accounts.insert(account.clone(), Account { name: "Contoso".to_owned(), organizations, ..Account::default() });
     let connectors = [(account, connector(organization, licenses, &settings))].into();
-    World { settings, goto, tenant: tenant(), connectors, draws: 0 }
+    World { settings, goto, tenant: tenant(), connectors, ..World::default() }
 }
 
 fn client() -> OauthClient {
@@ -214,14 +221,12 @@ fn connector(organization: OrganizationId, licenses: u32, settings: &Settings) -
         service_enabled: true,
         ..Pbx::default()
     };
-    let domain =
-        DomainRecord { state: DomainState::Activated, text: None, temporary_users: Vec::new(), activates_at: None };
     Connector {
         tokens: [test::CONNECTOR_TOKEN.to_owned()].into(),
         record: Some(record()),
         pbxs: [(organization, pbx)].into(),
         consents: consents(settings),
-        domains: [(test::CONNECTOR_DOMAIN.to_owned(), domain)].into(),
+        domains: [(test::CONNECTOR_DOMAIN.to_owned(), DomainRecord::new(DomainState::Activated))].into(),
         ..Connector::default()
     }
 }
@@ -257,22 +262,28 @@ fn tenant() -> Tenant {
     let app = Application {
         name: "teams-connector-operator".to_owned(),
         service_principal: EntraObjectId::from(Uuid::from_u128(0x0000_0000_0000_4000_8000_0000_0000_00b1)),
+        disabled: false,
+        certificates: Vec::new(),
+        federated: Vec::new(),
         secrets: vec![AppSecret { value: test::ENTRA_CLIENT_SECRET.to_owned(), expires_at: None }],
         app_roles: PERMISSIONS.iter().filter_map(|(_, id)| id.parse().ok()).collect::<BTreeSet<_>>(),
     };
+    let own = TenantDomain { default: true, ..TenantDomain::verified() };
+    let initial = TenantDomain { initial: true, ..TenantDomain::verified() };
     Tenant {
         id: TenantId::from(Uuid::from_u128(0x1111_1111_1111_4111_8111_1111_1111_1111)),
         name: "Contoso".to_owned(),
         graph_service_principal: EntraObjectId::from(Uuid::from_u128(0x0000_0000_0000_4000_8000_0000_0000_00b2)),
         applications: [(test::ENTRA_CLIENT_ID.to_owned(), app)].into(),
+        domains: [(test::EMAIL_DOMAIN.to_owned(), own), (test::INITIAL_DOMAIN.to_owned(), initial)].into(),
         skus: [e5(), e3()].into(),
         ..Tenant::default()
     }
 }
 
-const TEAMS1: (u128, &str) = (0x57ff_2da0_773e_42df_b2af_ffb7_a231_7929, "TEAMS1");
+pub(crate) const TEAMS1: (u128, &str) = (0x57ff_2da0_773e_42df_b2af_ffb7_a231_7929, "TEAMS1");
 const MCOEV: (u128, &str) = (0x4828_c8ec_dc2e_4779_b502_87ac_9ce2_8ab7, "MCOEV");
-const MCOSTANDARD: (u128, &str) = (0x0fea_eb32_d00e_4d66_bd5a_43b5_b83d_b82c, "MCOSTANDARD");
+pub(crate) const MCOSTANDARD: (u128, &str) = (0x0fea_eb32_d00e_4d66_bd5a_43b5_b83d_b82c, "MCOSTANDARD");
 
 fn e5() -> (EntraObjectId, Sku) {
     product(0x06eb_c4ee_1bb5_47dd_8120_1132_4bc5_4e06, E5, &[TEAMS1, MCOEV, MCOSTANDARD])
@@ -282,7 +293,7 @@ fn e3() -> (EntraObjectId, Sku) {
     product(0x05e9_a617_0261_4cee_bb44_138d_3ef5_d965, E3, &[TEAMS1, MCOSTANDARD])
 }
 
-fn product(id: u128, name: &str, plans: &[(u128, &str)]) -> (EntraObjectId, Sku) {
+pub(crate) fn product(id: u128, name: &str, plans: &[(u128, &str)]) -> (EntraObjectId, Sku) {
     let plan = |(id, name): &(u128, &str)| (EntraObjectId::from(Uuid::from_u128(*id)), (*name).to_owned());
     let sku = Sku {
         part_number: name.to_owned(),
@@ -303,6 +314,11 @@ pub(crate) fn account_key() -> AccountKey {
 /// Id of the made-up PBX.
 pub(crate) fn organization_id() -> OrganizationId {
     OrganizationId::from(Uuid::from_u128(0x0000_0000_0000_4000_8000_0000_0000_00ff))
+}
+
+/// Id of the second PBX of the untouched world.
+pub(crate) fn branch_id() -> OrganizationId {
+    OrganizationId::from(Uuid::from_u128(0x0000_0000_0000_4000_8000_0000_0000_0100))
 }
 
 /// Key of the person with this ordinal.

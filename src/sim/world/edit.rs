@@ -5,6 +5,7 @@
 use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::settings::after;
 use super::{Refusal, World};
 use crate::clients::connector::wire::DomainState;
 use crate::domain::{AccountKey, EntraObjectId, OrganizationId, UserKey};
@@ -110,10 +111,40 @@ pub enum WorldEdit {
     ClearImports { account: Option<AccountKey> },
     /// Fails the last verification.
     FailVerification { organization: Option<OrganizationId> },
+    /// Fails the next verification, and no other.
+    FailNextVerification { organization: Option<OrganizationId> },
     /// Forgets the last verification.
     ClearVerification { organization: Option<OrganizationId> },
     /// Lets an accepted or open invitation be an expired one.
     ExpireInvitation { account: Option<AccountKey> },
+    /// Blocks or allows signing in of the operator's application.
+    SetApplicationEnabled { enabled: bool },
+    /// Adds a client secret beside the others.
+    AddClientSecret { value: String, expires_at: Option<Timestamp> },
+    /// Removes a client secret.
+    RemoveClientSecret { value: String },
+    /// Registers a certificate.
+    AddCertificate { pem: String, expires_at: Option<Timestamp> },
+    /// Removes every certificate.
+    RemoveCertificates {},
+    /// Adds a federated credential, which Entra knows a little later; `keys` is the JWK set of its issuer.
+    AddFederatedCredential { issuer: String, subject: String, audience: String, keys: Option<serde_json::Value> },
+    /// Removes every federated credential.
+    RemoveFederatedCredentials {},
+    /// Answers every call of the token endpoint with this AADSTS number, or truly again.
+    SetTokenError { number: Option<u64> },
+    /// Adds a domain to the tenant, verified, or without `verified` as one that must be proved.
+    AddTenantDomain {
+        name: String,
+        #[serde(default)]
+        verified: bool,
+    },
+    /// Sets how many seats of a product were bought.
+    SetSeats { sku: String, seats: u32 },
+    /// Lets another tenant have verified a domain, or no longer.
+    SetVerifiedElsewhere { name: String, verified: bool },
+    /// Sets the TXT record of a name in DNS, seen at once, or takes it away.
+    SetDnsText { name: String, text: Option<String> },
     /// Takes an application permission from the operator's application.
     RemoveAppPermission { permission: String },
     /// Consents to an application permission.
@@ -145,6 +176,8 @@ pub enum WorldEdit {
     SetGotoAccountAccess { account: Option<AccountKey>, granted: bool },
     /// Sets the connector's own bearer tokens.
     SetConnectorTokens { account: Option<AccountKey>, tokens: Vec<String> },
+    /// Changes some of the settings, for what begins from now on; an activation that goes on takes as long as is said now.
+    ChangeSettings { settings: serde_json::Value },
     /// Makes the same change to many users.
     Each { who: Who, change: Change },
     /// Takes back or restores every refresh token and personal access token.
@@ -156,6 +189,12 @@ pub enum WorldEdit {
 impl World {
     /// Applies one change at `now`.
     pub fn edit(&mut self, edit: WorldEdit, now: Timestamp) -> Result<(), Refusal> {
+        let edited = self.edit_one(edit, now);
+        self.follow_domains(now);
+        edited
+    }
+
+    fn edit_one(&mut self, edit: WorldEdit, now: Timestamp) -> Result<(), Refusal> {
         use WorldEdit as E;
         match edit {
             E::RenameGotoUser { .. }
@@ -183,14 +222,41 @@ impl World {
             | E::SetPlan { .. }
             | E::SetAccountEnabled { .. }
             | E::SetTenantNumber { .. }
+            | E::SetSeats { .. }
+            | E::AddTenantDomain { .. }
+            | E::SetVerifiedElsewhere { .. }
+            | E::SetDnsText { .. }
             | E::RemoveAppPermission { .. }
             | E::GrantAppPermission { .. } => self.edit_tenant(edit, now),
             E::AddPair { .. } | E::SetPairEnabled { .. } | E::SetPairNumber { .. } | E::RemovePair { .. } => {
                 self.edit_pair(edit, now)
             }
+            E::SetApplicationEnabled { .. }
+            | E::AddClientSecret { .. }
+            | E::RemoveClientSecret { .. }
+            | E::AddCertificate { .. }
+            | E::RemoveCertificates {}
+            | E::AddFederatedCredential { .. }
+            | E::RemoveFederatedCredentials {}
+            | E::SetTokenError { .. } => self.edit_applications(&edit, now),
+            E::ChangeSettings { settings } => self.change_settings(&settings),
             E::Each { who, change } => self.each(&who, &change, now),
             _ => self.edit_connector(edit, now),
         }
+    }
+}
+
+impl World {
+    fn change_settings(&mut self, change: &serde_json::Value) -> Result<(), Refusal> {
+        let mut settings = serde_json::to_value(&self.settings).unwrap_or_default();
+        json_patch::merge(&mut settings, change);
+        self.settings =
+            serde_json::from_value(settings).map_err(|_| Refusal::InvalidValue("there is no such setting"))?;
+        let seconds = self.settings.domain_activation_seconds;
+        for domain in self.connectors.values_mut().flat_map(|it| it.domains.values_mut()) {
+            domain.activates_at = domain.activating_since.map(|since| after(since, seconds));
+        }
+        Ok(())
     }
 }
 

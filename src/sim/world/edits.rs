@@ -1,7 +1,5 @@
 //! Helpers of [`super::WorldEdit`]: finding what an edit names, and the changes themselves.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use k8s_openapi::jiff::Timestamp;
 
 use super::connector::{Connector, Pbx};
@@ -103,22 +101,7 @@ impl World {
         skus: &[String],
         provisioned_at: Timestamp,
     ) -> Result<TenantUser, Refusal> {
-        let mut user = TenantUser {
-            mail: Some(upn.clone()),
-            display_name: upn.split('@').next().unwrap_or_default().to_owned(),
-            user_principal_name: upn,
-            account_enabled: true,
-            user_type: "Member".to_owned(),
-            usage_location: Some("DE".to_owned()),
-            skus: BTreeSet::new(),
-            plans: BTreeMap::new(),
-            account_type: "user".to_owned(),
-            voice: Lagged::default(),
-            provisioned_at: None,
-            version: 0,
-            visible_since: None,
-            appears_at: None,
-        };
+        let mut user = TenantUser { usage_location: Some("DE".to_owned()), ..TenantUser::named(upn) };
         for name in skus {
             let found = self.tenant.skus.iter().find(|(_, sku)| sku.part_number == *name);
             let (id, sku) = found.ok_or(Refusal::NotFound("product"))?;

@@ -16,6 +16,12 @@ use crate::domain::AccountKey;
 pub enum HumanAction {
     /// Follows the link of the managing user's invitation.
     AcceptInvitation {},
+    /// Follows the links of the invitations of further administrators.
+    AcceptAdministrator {
+        /// Only this one's.
+        #[serde(default)]
+        email: Option<String>,
+    },
     /// Follows the links of the consent groups.
     GrantConsent {
         /// Only this group.
@@ -44,6 +50,10 @@ impl World {
     pub fn human(&mut self, account: &AccountKey, action: &HumanAction, now: Timestamp) -> Result<(), Refusal> {
         match action {
             HumanAction::AcceptInvitation {} => self.follow_all(account, now, |it| *it == Purpose::Invitation),
+            HumanAction::AcceptAdministrator { email } => self.follow_all(account, now, |it| match it {
+                Purpose::Administrator { email: of } => email.as_ref().is_none_or(|email| email == of),
+                _ => false,
+            }),
             HumanAction::GrantConsent { group } => self.follow_all(account, now, |it| match it {
                 Purpose::Consent { group: of } => group.as_ref().is_none_or(|group| group == of),
                 _ => false,

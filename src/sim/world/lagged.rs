@@ -40,6 +40,11 @@ impl<T> Lagged<T> {
         }
     }
 
+    /// When every reader sees what is true; absent: already.
+    pub fn settles_at(&self) -> Option<Timestamp> {
+        self.before.as_ref().map(|former| former.until)
+    }
+
     /// Changes the value at `now`; readers see what they saw until `visible_at`.
     pub fn set(&mut self, value: T, now: Timestamp, visible_at: Timestamp) {
         let old = std::mem::replace(&mut self.value, value);

@@ -4,7 +4,10 @@
 //! that take their time are stored with the moment they are due, and [`World::settle`] applies them in order of time, so no
 //! background task exists and a world file is a complete description.
 
+pub mod applications;
 pub mod connector;
+pub mod directory;
+pub mod domains;
 pub mod goto;
 pub mod permissions;
 pub mod settings;
@@ -12,7 +15,9 @@ pub mod tenant;
 
 mod account;
 mod administrators;
+mod allotted;
 mod answers;
+mod attended;
 mod consent;
 mod demo;
 mod dice;
@@ -29,6 +34,7 @@ mod push;
 mod refusal;
 mod runs;
 mod settle;
+mod untouched;
 mod verification;
 
 #[cfg(test)]
@@ -43,6 +49,7 @@ use crate::domain::AccountKey;
 pub use administrators::AdministratorView;
 pub use connector::Connector;
 pub use demo::test_credentials;
+pub use domains::TenantDomain;
 pub use edit::{Among, Change, Who, WorldEdit};
 pub use generate::{GenerateOptions, MAX_USERS};
 pub use goto::GotoSide;
@@ -52,7 +59,7 @@ pub use lagged::Lagged;
 pub use page::{Cut, Listed, Share};
 pub use pairs::Put;
 pub use refusal::Refusal;
-pub use settings::{Humans, Settings};
+pub use settings::{GraphSwitches, Humans, ManagedBy, Settings};
 pub use tenant::Tenant;
 
 /// Everything that exists; what a world file holds.
@@ -67,6 +74,8 @@ pub struct World {
     pub tenant: Tenant,
     /// The connector, one per GoTo account.
     pub connectors: BTreeMap<AccountKey, Connector>,
+    /// TXT records of DNS by name.
+    pub dns: BTreeMap<String, Lagged<Option<String>>>,
     /// Numbers drawn so far: with the seed it fixes every later draw.
     pub draws: u64,
 }

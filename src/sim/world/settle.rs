@@ -5,7 +5,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::World;
 use super::settings::{Humans, after};
 use crate::clients::connector::wire::{DomainState, SyncKind};
-use crate::domain::{AccountKey, OrganizationId};
+use crate::domain::{AccountKey, EntraObjectId, OrganizationId};
 
 /// An effect that waits for its moment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +18,12 @@ enum Due {
     Verification(AccountKey, OrganizationId),
     /// Microsoft has activated a domain.
     Activation(AccountKey, String),
+    /// The connector looks whether DNS shows the text of its domain.
+    DomainCheck(AccountKey, String),
+    /// A domain leaves the tenant by force.
+    ForcedDeletion(String),
+    /// A deleted user can no longer be restored.
+    Purge(EntraObjectId),
 }
 
 impl World {
@@ -25,7 +31,9 @@ impl World {
     pub fn settle(&mut self, now: Timestamp) {
         while let Some((at, due)) = self.first_due().filter(|(at, _)| *at <= now) {
             self.apply(due, at);
+            self.follow_domains(at);
         }
+        self.follow_domains(now);
     }
 
     /// When the next effect is due or the next license or registration comes; `None`: nothing will happen by itself.
@@ -48,7 +56,8 @@ impl World {
     }
 
     fn dues(&self) -> impl Iterator<Item = (Timestamp, Due)> {
-        self.runs_due().chain(self.links_due()).chain(self.verifications_due()).chain(self.activations_due())
+        let of_connectors = self.runs_due().chain(self.links_due()).chain(self.verifications_due());
+        of_connectors.chain(self.domains_due()).chain(self.forced_deletions_due()).chain(self.purges_due())
     }
 
     fn runs_due(&self) -> impl Iterator<Item = (Timestamp, Due)> {
@@ -83,13 +92,24 @@ impl World {
         })
     }
 
-    fn activations_due(&self) -> impl Iterator<Item = (Timestamp, Due)> {
+    fn domains_due(&self) -> impl Iterator<Item = (Timestamp, Due)> {
         self.connectors.iter().flat_map(|(account, connector)| {
-            connector.domains.iter().filter_map(|(name, domain)| {
-                let at = domain.activates_at.filter(|_| domain.state == DomainState::Activating)?;
-                Some((at, Due::Activation(account.clone(), name.clone())))
+            connector.domains.iter().flat_map(|(name, domain)| {
+                let activates = domain.activates_at.filter(|_| domain.state == DomainState::Activating);
+                let activation = activates.map(|at| (at, Due::Activation(account.clone(), name.clone())));
+                let check = domain.verifies_at.map(|at| (at, Due::DomainCheck(account.clone(), name.clone())));
+                activation.into_iter().chain(check)
             })
         })
+    }
+
+    fn forced_deletions_due(&self) -> impl Iterator<Item = (Timestamp, Due)> {
+        let forced = self.tenant.domains.iter().filter_map(|(name, domain)| Some((name, domain.forced.as_ref()?)));
+        forced.map(|(name, forced)| (forced.ends_at, Due::ForcedDeletion(name.clone())))
+    }
+
+    fn purges_due(&self) -> impl Iterator<Item = (Timestamp, Due)> {
+        self.tenant.purges_due().map(|(at, id)| (at, Due::Purge(id)))
     }
 
     fn apply(&mut self, due: Due, at: Timestamp) {
@@ -97,13 +117,13 @@ impl World {
             Due::Link(account, token) => self.click(&account, &token, at),
             Due::Run(account, index) => self.end_run(&account, index, at),
             Due::Verification(account, organization) => self.end_verification(&account, organization),
-            Due::Activation(account, name) => {
-                let domain = self.connectors.get_mut(&account).and_then(|it| it.domains.get_mut(&name));
-                if let Some(domain) = domain {
-                    domain.state = DomainState::Activated;
-                    domain.activates_at = None;
-                }
+            Due::ForcedDeletion(name) => self.end_forced_deletion(&name, at),
+            Due::Purge(id) => {
+                // It is in the list of those that are due, so it is there.
+                let _purged = self.tenant.purge_user(id, at);
             }
+            Due::Activation(account, name) => self.end_activation(&account, &name),
+            Due::DomainCheck(account, name) => self.check_domain(&account, &name, at),
         }
     }
 

@@ -35,9 +35,11 @@ impl World {
     pub(crate) fn end_verification(&mut self, account: &AccountKey, organization: OrganizationId) {
         let Some(connector) = self.connectors.get_mut(account) else { return };
         let checks = connector.pbxs.get(&organization).map(|pbx| checks(connector, pbx));
-        let pbx = connector.pbxs.get_mut(&organization);
-        if let Some(run) = pbx.and_then(|pbx| pbx.verification.as_mut()) {
+        let Some(pbx) = connector.pbxs.get_mut(&organization) else { return };
+        let fails = std::mem::take(&mut pbx.next_verification_fails);
+        if let Some(run) = &mut pbx.verification {
             run.checks = checks.unwrap_or_default();
+            run.checks.push(check("Connection", !fails, "no answer from the PBX"));
             run.ended = true;
         }
     }
@@ -45,17 +47,17 @@ impl World {
 
 pub(crate) fn checks(connector: &Connector, pbx: &Pbx) -> Vec<VerificationCheck> {
     let activated = connector.domains.values().any(|domain| domain.state == DomainState::Activated);
-    let check = |name: &str, passed: bool, failure: &str| VerificationCheck {
-        name: name.to_owned(),
-        passed,
-        message: if passed { String::new() } else { failure.to_owned() },
-    };
     vec![
         check("PbxBound", pbx.bound_at.is_some(), "the PBX is not bound"),
         check("Services", pbx.sync_enabled && pbx.service_enabled, "a switch is off"),
         check("Consent", connector.consented(SyncKind::Push), "a consent is missing"),
         check("Domain", activated, "no domain is activated"),
     ]
+}
+
+fn check(name: &str, passed: bool, failure: &str) -> VerificationCheck {
+    let message = if passed { String::new() } else { failure.to_owned() };
+    VerificationCheck { name: name.to_owned(), passed, message }
 }
 
 impl VerificationRun {

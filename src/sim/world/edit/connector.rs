@@ -27,8 +27,10 @@ impl World {
                 let account = self.account_or_first(account)?;
                 let activates_at = after(now, self.settings.domain_activation_seconds);
                 for domain in self.connector_mut(&account)?.domains.values_mut() {
-                    domain.state = state;
-                    domain.activates_at = (state == DomainState::Activating).then_some(activates_at);
+                    domain.set(state);
+                    if state == DomainState::Activating {
+                        (domain.activating_since, domain.activates_at) = (Some(now), Some(activates_at));
+                    }
                 }
             }
             WorldEdit::ClearImports { account } => {
@@ -74,6 +76,9 @@ impl World {
                 let failed = VerificationCheck { name: "Domain".into(), passed: false, message: "no answer".into() };
                 let run = VerificationRun { started_at: now, ends_at: now, ended: true, checks: vec![failed] };
                 self.first_pbx_mut(organization)?.verification = Some(run);
+            }
+            WorldEdit::FailNextVerification { organization } => {
+                self.first_pbx_mut(organization)?.next_verification_fails = true;
             }
             WorldEdit::ClearVerification { organization } => self.first_pbx_mut(organization)?.verification = None,
             WorldEdit::UnbindPbx { organization } => self.first_pbx_mut(organization)?.bound_at = None,

@@ -3,11 +3,11 @@
 use k8s_openapi::jiff::Timestamp;
 
 use super::{WorldEdit, renamed, replace};
-use crate::domain::{Address, EntraObjectId};
+use crate::domain::EntraObjectId;
+use crate::sim::world::domains::comparable;
 use crate::sim::world::permissions::app_role;
 use crate::sim::world::settings::after;
-use crate::sim::world::tenant::DeletedUser;
-use crate::sim::world::{Refusal, Tenant, World};
+use crate::sim::world::{Lagged, Refusal, Tenant, TenantDomain, World};
 
 impl World {
     pub(super) fn edit_tenant(&mut self, edit: WorldEdit, now: Timestamp) -> Result<(), Refusal> {
@@ -45,22 +45,46 @@ impl World {
                 let user = teams_user.map(|user| self.find_teams_user(&user)).transpose()?;
                 self.tenant.set_number(&number, user, now, seen_at);
             }
-            other => self.edit_directory(other, seen_at)?,
+            other => self.edit_directory(other, now, seen_at)?,
         }
         Ok(())
     }
 
-    fn edit_directory(&mut self, edit: WorldEdit, seen_at: Timestamp) -> Result<(), Refusal> {
+    fn edit_directory(&mut self, edit: WorldEdit, now: Timestamp, seen_at: Timestamp) -> Result<(), Refusal> {
         match edit {
             WorldEdit::DeleteTeamsUser { teams_user } => {
                 let id = self.find_teams_user(&teams_user)?;
-                self.tenant.delete_user(id, seen_at);
+                self.tenant.delete_user(id, now, seen_at);
             }
-            WorldEdit::RestoreTeamsUser { teams_user } => self.tenant.restore_user(&teams_user, seen_at)?,
-            WorldEdit::PurgeTeamsUser { teams_user } => self.tenant.purge_user(&teams_user, seen_at)?,
+            WorldEdit::RestoreTeamsUser { teams_user } => {
+                let id = self.deleted_user(&teams_user)?;
+                self.tenant.restore_user(id, seen_at).map_err(|_| Refusal::InvalidValue("the UPN is taken"))?;
+            }
+            WorldEdit::PurgeTeamsUser { teams_user } => {
+                let id = self.deleted_user(&teams_user)?;
+                self.tenant.purge_user(id, seen_at).map_err(|_| Refusal::NotFound("deleted Teams user"))?;
+            }
+            WorldEdit::SetSeats { sku, seats } => {
+                let mut products = self.tenant.skus.values_mut();
+                let product = products.find(|it| it.part_number == sku).ok_or(Refusal::NotFound("product"))?;
+                product.enabled_units = seats;
+            }
             WorldEdit::RenameTenantDomain { from, to, user_principal_names, mails } => {
                 let names = (user_principal_names, mails);
                 self.tenant.rename_domain((&from, &to), names, seen_at);
+            }
+            WorldEdit::AddTenantDomain { name, verified } => {
+                let text = self.verification_text();
+                let domain = TenantDomain { verified: Lagged::settled(verified), text, ..TenantDomain::verified() };
+                self.tenant.domains.insert(comparable(&name), domain);
+            }
+            WorldEdit::SetVerifiedElsewhere { name, verified } => {
+                let names = &mut self.tenant.verified_elsewhere;
+                let _changed =
+                    if verified { names.insert(comparable(&name)) } else { names.remove(&comparable(&name)) };
+            }
+            WorldEdit::SetDnsText { name, text } => {
+                self.dns.insert(comparable(&name), Lagged::settled(text));
             }
             WorldEdit::RemoveAppPermission { permission } => {
                 let role = app_role(&permission).ok_or(Refusal::NotFound("permission"))?;
@@ -76,43 +100,13 @@ impl World {
     }
 }
 
+impl World {
+    fn deleted_user(&self, name: &str) -> Result<EntraObjectId, Refusal> {
+        self.tenant.find_deleted(name).ok_or(Refusal::NotFound("deleted Teams user"))
+    }
+}
+
 impl Tenant {
-    fn delete_user(&mut self, id: EntraObjectId, seen_at: Timestamp) {
-        self.version += 1;
-        let user = self.users.remove(&id).map(Box::new);
-        let deleted = DeletedUser { version: self.version, visible_since: Some(seen_at), permanent: false, user };
-        self.deleted.insert(id, deleted);
-    }
-
-    /// The user is there again under the same id, with everything it had.
-    fn restore_user(&mut self, name: &str, seen_at: Timestamp) -> Result<(), Refusal> {
-        let id = self.find_deleted(name)?;
-        let user = self.deleted.remove(&id).and_then(|deleted| deleted.user);
-        let mut user = *user.ok_or(Refusal::NotFound("deleted Teams user"))?;
-        user.appears_at = Some(seen_at);
-        self.users.insert(id, user);
-        self.touch(id, Some(seen_at));
-        Ok(())
-    }
-
-    fn purge_user(&mut self, name: &str, seen_at: Timestamp) -> Result<(), Refusal> {
-        let id = self.find_deleted(name)?;
-        self.version += 1;
-        let deleted = DeletedUser { version: self.version, visible_since: Some(seen_at), permanent: true, user: None };
-        self.deleted.insert(id, deleted);
-        Ok(())
-    }
-
-    /// A restorable user by object id, or by the UPN that it had.
-    fn find_deleted(&self, name: &str) -> Result<EntraObjectId, Refusal> {
-        let (id, address) = (name.parse::<EntraObjectId>().ok(), name.parse::<Address>().ok());
-        let mut restorable = self.deleted.iter().filter_map(|(key, deleted)| Some((key, deleted.user.as_ref()?)));
-        let found = restorable
-            .find(|(key, user)| id == Some(**key) || (address.is_some() && user.address() == address))
-            .map(|(key, _)| *key);
-        found.ok_or(Refusal::NotFound("deleted Teams user"))
-    }
-
     fn rename_domain(&mut self, (from, to): (&str, &str), (names, mails): (bool, bool), seen_at: Timestamp) {
         let mut changed = Vec::new();
         for (id, user) in &mut self.users {

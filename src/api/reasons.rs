@@ -211,6 +211,7 @@ reasons! {
     Removing: Waiting, ANYBODY, "Service is being taken away.", "Nothing.";
     Removed: Advice, ANYBODY, "A run of this policy took service away; the old values are in lastChange.before.", "Nothing. Whoever is called for again is connected again.";
     Replaced: Advice, ANYBODY, "The user was created again in GoTo under another key, and that key has the service now; the old values are in lastChange.before.", "Nothing.";
+    AcceptedWithoutEffect: Retry, SUPER, "The connector accepted a change and does not show it.", "If it lasts, look at the connector portal; the last resort is the account or project manager at GoTo. It is sent again with growing distance.";
     Rejected: Advice, TEAM, "The connector refused the user.", "See the message.";
     Throttled: Waiting, ANYBODY, "The connector asked for patience.", "Nothing: it is tried again.";
     Connected: Ready, ANYBODY, "Number, voice and registration were read back.", "Nothing.";

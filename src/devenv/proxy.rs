@@ -126,6 +126,11 @@ impl Proxy {
         self.shared.record().script.clone()
     }
 
+    /// Takes the crashes that have not happened yet from the script.
+    pub fn disarm(&self) -> Vec<Kill> {
+        std::mem::take(&mut self.shared.record().script)
+    }
+
     /// The calls so far, in the order of their arrival.
     pub fn calls(&self) -> Vec<Call> {
         self.shared.record().calls.clone()

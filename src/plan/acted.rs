@@ -180,7 +180,10 @@ fn add(run: &ResumedRun, results: &[(Step, StepResult)]) -> Tally {
     let mut tally = run.tally;
     for (step, result) in results {
         match result {
-            StepResult::Accepted if !step.is_last => continue,
+            StepResult::Accepted if !step.is_last => {
+                tally.begun += u32::from(step.op == RunOperation::Disable);
+                continue;
+            }
             StepResult::Accepted => tally.applied += 1,
             StepResult::Skipped(_) => tally.skipped += 1,
             StepResult::Failed { .. } => tally.failed += 1,
@@ -239,7 +242,12 @@ fn user_after(user: &PlannedUser, step: &Step, result: &StepResult, run: &str, n
     let mut after = user.clone();
     let stand = match result {
         StepResult::Accepted => {
-            after.status.last_change = Some(changed(step, run, now));
+            let before = after.status.last_change.replace(changed(step, run, now));
+            if step.takes_away() && before.is_some_and(|before| before.run == run && before.action == step.op) {
+                // Not the first time: what is shown of it stays.
+                after.write = if after.write == Write::Nothing { Write::Status } else { after.write };
+                return Some(after);
+            }
             accepted(step)
         }
         StepResult::Failed { .. } if step.op != RunOperation::Put => return None,

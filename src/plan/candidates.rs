@@ -35,6 +35,18 @@ pub(super) fn operation(records: &Records<'_>, subject: &Subject<'_>) -> Option<
     }
 }
 
+/// When the connector accepted the newest write of a removal whose effect it does not show: the reading is newer than the write.
+pub(super) fn unshown(subject: &Subject<'_>) -> Option<Timestamp> {
+    let (change, pair) = (subject.last_change()?, subject.pair?);
+    let is_of_run = subject.known?.spec.leaving.as_deref() == Some(change.run.as_str());
+    let is_shown = match change.action {
+        RunOperation::Disable => !pair.enabled,
+        RunOperation::Delete | RunOperation::Replace => pair.enabled,
+        RunOperation::Put | RunOperation::Enable => true,
+    };
+    (is_of_run && !is_shown).then_some(change.at.0)
+}
+
 /// How the user stands. Whose user it is and since when nobody calls for him is taken from the stored spec only.
 pub(super) fn of(records: &Records<'_>, subject: &Subject<'_>) -> Candidacy {
     let (Some(op), Some(known), Some(pair)) = (operation(records, subject), subject.known, subject.pair) else {
@@ -54,7 +66,8 @@ pub(super) fn of(records: &Records<'_>, subject: &Subject<'_>) -> Candidacy {
         return if subject.gone == Some(Absence::Policy) { Candidacy::Ripe } else { Candidacy::Not };
     }
     if op == RunOperation::Replace {
-        return Candidacy::Ripe;
+        let is_licensed = subject.successor.as_ref().is_some_and(|successor| successor.is_licensed);
+        return if is_licensed { Candidacy::Ripe } else { Candidacy::Not };
     }
     let grace = records.observed.spec.removal.grace_period.signed();
     let Some(since) = &known.spec.unmatched_since else {

@@ -58,6 +58,11 @@ impl Decider<'_, '_> {
             };
             // Calls are given back at once and alone: no approval, no import and no newcomer delays them.
             let mut candidates: Vec<_> = subjects.values().filter(|it| self.gets_calls_back(it)).collect();
+            if candidates.is_empty() && records.observed.spec.approval == Approval::All {
+                // Whoever comes after a replaced user was decided about when that one was.
+                let replaces = |key: &&UserKey| records.predecessor(key).is_some();
+                candidates.extend(admitted.iter().filter(replaces).filter_map(ready));
+            }
             let waits = candidates.is_empty() && records.observed.spec.approval == Approval::All;
             if candidates.is_empty() {
                 candidates.extend(admitted.iter().filter_map(ready));
@@ -95,9 +100,10 @@ impl Decider<'_, '_> {
             }
         }
         let nothing = todo.is_empty();
+        let is_decided = !nothing && todo.iter().all(|step| self.records.predecessor(&step.user).is_some());
         let is_marked = |step: &Step| subjects.get(&step.user).is_some_and(|it| it.is_marked(step.teams_user));
         let steps: Vec<Step> = todo.into_iter().filter(is_marked).collect();
-        let waiting = self.waiting(run, nothing, steps.is_empty());
+        let waiting = self.waiting(run, nothing, steps.is_empty(), is_decided);
         let steps = if waiting.is_some() { Vec::new() } else { steps };
         let limit = self.records.failure_limit();
         ResumedRun { name: run.name.clone(), steps, waiting, skipped, tally, status, limit }
@@ -105,7 +111,12 @@ impl Decider<'_, '_> {
 
     /// Whether a run that has not begun keeps somebody waiting who is to get calls back.
     fn gives_way(&self, run: &KnownRun, subjects: &BTreeMap<UserKey, Subject<'_>>) -> bool {
-        let kept_out = |it: &Subject<'_>| self.records.action(&it.key).is_none() && self.gets_calls_back(it);
+        let replaces = |it: &Subject<'_>| {
+            let asks = self.records.observed.spec.approval == Approval::All;
+            asks && matches!(it.finding, Finding::Admitted(_)) && self.records.predecessor(&it.key).is_some()
+        };
+        let kept_out =
+            |it: &Subject<'_>| self.records.action(&it.key).is_none() && (self.gets_calls_back(it) || replaces(it));
         run.status.started_at.is_none() && self.records.may_write() && subjects.values().any(kept_out)
     }
 
@@ -114,9 +125,13 @@ impl Decider<'_, '_> {
         subject.restore && self.records.held(&subject.key).is_none_or(|_| !is_waiting(self.records))
     }
 
-    fn waiting(&self, run: &KnownRun, nothing: bool, unmarked: bool) -> Option<Wait> {
+    fn waiting(&self, run: &KnownRun, nothing: bool, unmarked: bool, is_decided: bool) -> Option<Wait> {
         let gives_back = runs::is_giving_back(run);
-        if !gives_back && self.records.observed.spec.approval == Approval::All && run.spec.decision.is_none() {
+        if !gives_back
+            && !is_decided
+            && self.records.observed.spec.approval == Approval::All
+            && run.spec.decision.is_none()
+        {
             Some(Wait::Approval)
         } else if let Some(wait) = stopped(self.records, run, is_older_reading(self.records, self.reading)) {
             Some(wait)
@@ -216,7 +231,7 @@ impl Decision {
         subjects: &BTreeMap<UserKey, Subject<'_>>,
     ) -> Option<Timestamp> {
         let subject = |action: &RunAction| subjects.get(&action.user.parse::<UserKey>().ok()?);
-        let first_seen = |action| subject(action).map(|subject| subject.first_seen(records.now));
+        let first_seen = |action| subject(action).map(|subject| subject.first_seen(records.arrival));
         match self {
             Self::Create(_, spec, _) => spec.actions.iter().filter_map(first_seen).max(),
             Self::Resume(_) => runs::needs_import_after(&records.observed.runs, &records.observed.users),
@@ -236,6 +251,7 @@ impl Decision {
                 Some(Wait::Import | Wait::Objects) => {
                     Next::At(polling::look_again(awaited_since(records), now), ReadingKind::Account)
                 }
+                Some(Wait::Effect(since)) => Next::At(polling::look_again(*since, now), ReadingKind::Outcome),
                 Some(Wait::Refused { until, .. }) => Next::At(*until, ReadingKind::Outcome),
                 Some(Wait::Rest(until)) => Next::At(*until, ReadingKind::Full),
                 Some(

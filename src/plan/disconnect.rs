@@ -14,7 +14,7 @@ use super::decision::{self, Decision};
 use super::deleting;
 use super::guard::{self, Count};
 use super::observed::{KnownRun, KnownUser};
-use super::polling;
+use super::polling::{self, LISTING_LAG};
 use super::protection::Protection;
 use super::records::Records;
 use super::replace;
@@ -104,14 +104,15 @@ impl Planner<'_, '_> {
         };
         let role = if all_denied { Role::Denied } else { Role::Queued };
         let mut roles: HashMap<_, _> = self.ripe.iter().map(|it| (it.key.clone(), role)).collect();
-        let may = records.may_write() && !self.is_older_reading && self.protection.unknown == 0 && self.rests.is_none();
-        if all_denied || !may || self.is_backing_off() {
+        let may = records.may_write() && !self.is_older_reading && self.protection.unknown == 0;
+        let taken: Vec<_> = self.ripe.iter().copied().filter(|it| self.rests.is_none() || takes_nothing(it)).collect();
+        if all_denied || !may || taken.is_empty() || self.is_backing_off() {
             return result(Decision::None, roles, count, 0);
         }
-        let actions: Vec<_> = self.ripe.iter().take(MAX_ACTIONS).filter_map(|it| action(records, it)).collect();
+        let actions: Vec<_> = taken.iter().take(MAX_ACTIONS).filter_map(|it| action(records, it)).collect();
         let to_remove = actions.iter().filter(|action| action.op.removes()).count();
-        let is_refused = self.ripe.iter().any(|it| is_denied(&it));
-        let waiting = self.held(count, self.ripe.len(), can_call(self.ripe.iter().copied()), is_refused);
+        let is_refused = taken.iter().any(|it| is_denied(&it));
+        let waiting = self.held(count, taken.len(), can_call(taken.iter().copied()), is_refused);
         if waiting.is_some() {
             for role in roles.values_mut() {
                 *role = Role::Awaiting;
@@ -149,7 +150,8 @@ impl Planner<'_, '_> {
 
     fn go_on(&self, run: &KnownRun, count: Count) -> Disconnect {
         let verdicts = self.verdicts(run);
-        let tally = decision::tally(&verdicts);
+        let mut tally = decision::tally(&verdicts);
+        tally.begun = super::counters::number(verdicts.iter().filter(|(key, it)| self.is_half(run, key, it)).count());
         let mut status = decision::status_of(run, &verdicts, self.records.now);
         if status.started_at.is_none() && self.took_away(run, &verdicts) {
             status.started_at = Some(Time(self.records.now));
@@ -198,13 +200,16 @@ impl Planner<'_, '_> {
             Some(wait)
         } else if self.protection.unknown > 0 {
             Some(Wait::Protection)
-        } else if let Some(until) = self.rests.filter(|_| run.spec.decision.is_none()) {
+        } else if let Some(until) = self.rests.filter(|_| run.spec.decision.is_none() && takes_calls(verdicts)) {
             Some(Wait::Rest(until))
         } else if !verdicts.iter().any(|(_, it)| matches!(it, Verdict::Todo(_))) {
             let is_kept = |key: &UserKey| self.subjects.get(key).is_none_or(|it| it.finding == Finding::Keep);
             let holds = verdicts.iter().filter(|(_, it)| *it == Verdict::Hold);
             let soon = holds.map(|(key, _)| key).any(|key| !is_kept(key));
-            Some(if soon { Wait::Objects } else { Wait::Agreement })
+            let unshown = live.iter().filter_map(|key| candidates::unshown(self.subjects.get(*key)?)).min();
+            let unshown = unshown.map(|at| run.status.started_at.as_ref().map_or(at, |began| began.0.min(at)));
+            let other = if soon { Wait::Objects } else { Wait::Agreement };
+            Some(unshown.map_or(other, Wait::Effect))
         } else {
             None
         }
@@ -235,14 +240,20 @@ impl Planner<'_, '_> {
             }
         }
         let begun = |key: &UserKey| self.is_begun(run, key);
-        todo.sort_by_key(|(key, _)| !begun(key));
+        todo.sort_by_key(|(key, step)| (step.takes_away(), !begun(key)));
         todo.truncate(self.records.observed.spec.rollout.batch_size as usize);
         let is_sending = waiting.is_none();
-        for (key, _) in todo.iter().filter(|(key, _)| is_sending || begun(key)) {
+        // Who is half replaced is not left so by what holds the run: the calls are given back, or the new key is put.
+        let is_paused = waiting.as_ref().is_some_and(holds);
+        let is_undone = |key: &UserKey| is_paused && self.subjects.get(key).is_some_and(|it| it.successor.is_some());
+        let goes_on = |key: &UserKey, step: &Step| begun(key) && !(step.takes_away() && is_undone(key));
+        for (key, _) in todo.iter().filter(|(key, step)| is_sending || goes_on(key, step)) {
             roles.insert(key.clone(), Role::Executing);
         }
+        let finishes = is_paused && decision::stopped(self.records, run, self.is_older_reading).is_none();
+        let is_sent = |step: &Step| is_sending || (finishes && !step.takes_away());
         let mut licenses = self.licenses;
-        let steps = todo.into_iter().filter(|(key, _)| is_sending && begun(key)).map(|(_, step)| step);
+        let steps = todo.into_iter().filter(|(key, step)| begun(key) && is_sent(step)).map(|(_, step)| step);
         let steps: Vec<_> = steps.filter(|step| replace::has_license(step, &mut licenses)).collect();
         let waiting = waiting.or_else(|| steps.is_empty().then_some(Wait::Objects));
         (
@@ -259,17 +270,21 @@ impl Planner<'_, '_> {
         )
     }
 
+    /// Whether the run forbade the calls of somebody with whom it is not at its end.
+    fn is_half(&self, run: &KnownRun, key: &UserKey, verdict: &Verdict) -> bool {
+        matches!(verdict, Verdict::Todo(_) | Verdict::Hold) && self.is_off(run, key)
+    }
+
+    /// Whether the run forbade the calls.
+    fn is_off(&self, run: &KnownRun, key: &UserKey) -> bool {
+        let is_off = || self.subjects.get(key).is_some_and(|it| it.pair.is_some_and(|pair| !pair.enabled));
+        let was_on = |action: &RunAction| action.user == key.as_str() && action.expected.enabled == Some(true);
+        self.is_begun(run, key) && is_off() && run.spec.actions.iter().any(was_on)
+    }
+
     /// Whether somebody lost something by the run, though the process ended or the connector did not answer before that was noted.
     fn took_away(&self, run: &KnownRun, verdicts: &[(UserKey, Verdict)]) -> bool {
-        let is_off = |key: &UserKey| self.subjects.get(key).is_some_and(|it| it.pair.is_some_and(|pair| !pair.enabled));
-        let was_on = |key: &UserKey| {
-            let action = run.spec.actions.iter().find(|action| action.user == key.as_str());
-            action.is_some_and(|action| action.expected.enabled == Some(true))
-        };
-        verdicts.iter().any(|(key, verdict)| match verdict {
-            Verdict::Done => true,
-            _ => self.is_begun(run, key) && is_off(key) && was_on(key),
-        })
+        verdicts.iter().any(|(key, verdict)| *verdict == Verdict::Done || self.is_off(run, key))
     }
 
     fn is_begun(&self, run: &KnownRun, user: &UserKey) -> bool {
@@ -291,7 +306,7 @@ impl Planner<'_, '_> {
         let refused = run.status.failures.iter().find(|failure| of_action(&failure.user));
         let verdict = match (subject.pair, refused) {
             _ if action.op != RunOperation::Disable && !action.op.removes() => skip("not for such a run"),
-            _ if replace::is_done(action, new) => Verdict::Done,
+            _ if replace::is_done(self.records, action, new) => Verdict::Done,
             _ if subject.finding == Finding::Keep || new.is_some_and(|new| new.finding == Finding::Keep) => {
                 Verdict::Hold
             }
@@ -337,13 +352,17 @@ impl Planner<'_, '_> {
         }
         let removing = if action.op == RunOperation::Replace { action.op } else { RunOperation::Delete };
         let op = if pair.enabled { RunOperation::Disable } else { removing };
+        if candidates::unshown(subject).is_some_and(|at| self.records.now.duration_since(at) < LISTING_LAG) {
+            return Verdict::Hold;
+        }
         Verdict::Todo(Step {
             user: subject.key.clone(),
             op,
             teams_user: pair.teams_user,
             number: None,
             external_id: self.records.observed.external_id.to_owned(),
-            is_last: op == action.op && op != RunOperation::Replace,
+            // Over only once it is read back.
+            is_last: false,
             look: Some(gone).filter(|gone| *gone != Absence::Policy),
             address: subject.person.and_then(|person| person.user.address.clone()),
             before: before(action),
@@ -371,6 +390,21 @@ fn result(decision: Decision, roles: HashMap<UserKey, Role>, count: Count, to_re
     let number = super::counters::number;
     let removals = Removals { in_window: number(count.in_window), allowed: number(count.allowed) };
     Disconnect { decision, roles, removals, to_remove, rests: None, warning: None }
+}
+
+/// Whether the run waits for people, or for a window to end: for longer than anybody may be left half replaced.
+fn holds(wait: &Wait) -> bool {
+    wait.decision().is_some() || matches!(wait, Wait::Protection | Wait::Rest(_))
+}
+
+/// Whether somebody is to lose calls that he has; of who is replaced and cannot call, nothing is left to lose.
+fn takes_calls(verdicts: &[(UserKey, Verdict)]) -> bool {
+    let steps = verdicts.iter().filter_map(|(_, it)| if let Verdict::Todo(step) = it { Some(step) } else { None });
+    steps.into_iter().any(|step| matches!(step.op, RunOperation::Disable | RunOperation::Delete))
+}
+
+fn takes_nothing(subject: &Subject<'_>) -> bool {
+    subject.successor.is_some() && subject.pair.is_some_and(|pair| !pair.enabled)
 }
 
 /// How many of them can call now.
@@ -421,6 +455,13 @@ pub(super) fn restores(records: &Records<'_>, subject: &Subject<'_>, disconnect:
         && !records.is_vetoed(subject)
         && match candidates::operation(records, subject) {
             Some(RunOperation::Disable) => true,
+            Some(RunOperation::Replace) => match disconnect.roles.get(&subject.key) {
+                Some(Role::Executing) => true,
+                Some(Role::Queued) => {
+                    !matches!(disconnect.decision, Decision::None) && !disconnect.decision.wait().is_some_and(holds)
+                }
+                Some(Role::Awaiting | Role::Denied) | None => false,
+            },
             Some(_) => {
                 matches!(disconnect.roles.get(&subject.key), Some(Role::Awaiting | Role::Queued | Role::Executing))
             }

@@ -11,7 +11,7 @@ use super::observed::KnownRun;
 use super::records::Records;
 use super::runs;
 use super::subjects::Subject;
-use crate::api::{Decision, Guard, Managed, RunType};
+use crate::api::{Decision, Guard, Managed, RunAction, RunType};
 use crate::domain::UserKey;
 
 /// What the guard counts, the judged run aside.
@@ -53,10 +53,16 @@ pub(super) fn count(
     let in_window = within.iter().filter(|run| !was_approved(run)).map(|run| done(run)).sum();
     let of_runs = within.iter().filter(|run| done(run) > 0).map(|run| **run).chain(judged);
     let touched: HashSet<&str> =
-        of_runs.flat_map(|run| run.spec.actions.iter().map(|action| action.user.as_str())).collect();
+        of_runs.flat_map(|run| run.spec.actions.iter().map(|action| person(action, &enabled))).collect();
     let lost = touched.difference(&enabled).count();
     let allowed = allowed(guard, enabled.len() + lost);
     Count { in_window, allowed, enabled: enabled.len() }
+}
+
+/// By which key the person is counted: whoever was replaced and can call under the new key is one, and not two.
+fn person<'r>(action: &'r RunAction, enabled: &HashSet<&str>) -> &'r str {
+    let new = action.args.new_user.as_deref().filter(|new| enabled.contains(new));
+    new.unwrap_or(&action.user)
 }
 
 /// Whether somebody approved the run before its end: what a finished run is said to be raises no limit (R6).

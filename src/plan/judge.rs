@@ -9,6 +9,7 @@ use k8s_openapi::jiff::SignedDuration;
 use super::exchange::Obstacles;
 use super::reading::{Place, Presence, Reading};
 use super::records::{self, Records};
+use super::replace;
 use super::rows::Rows;
 use super::snapshot::ConnectorUser;
 use super::subjects::{Absence, Finding, Subject};
@@ -164,17 +165,21 @@ impl<'a> Judge<'_, 'a> {
 /// Whether the number of somebody who was removed is read back as gone, and no change waits for a push any more (R13, R19).
 pub(super) fn is_freed(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>) -> bool {
     let Some(known) = subject.known else { return true };
-    let is_replaced = is_replaced(records, reading, subject);
+    if is_replaced(records, reading, subject) {
+        return true;
+    }
     let is_replacing = records.successor(&subject.key).is_some() && records.is_executing(subject.known);
-    if is_replaced || is_replacing {
-        return is_replaced;
+    if is_replacing || replace::is_awaited(records, reading, known, &subject.key) {
+        return false;
     }
     let removed_at = known.status.last_change.as_ref().map(|change| change.at.0);
     let pushed = records.activity.is_some_and(|activity| {
         activity.push_changes_since.is_none_or(|since| removed_at.is_some_and(|removed_at| since > removed_at))
     });
     let old = records.removal(&subject.key, known).and_then(|(_, it)| it.expected.phone_number.as_deref());
-    let voice = records::pin(known).and_then(|id| reading.voice.get(&id));
+    // Whoever else is connected with the Microsoft user has the number by right.
+    let pin = records::pin(known).filter(|id| !reading.pairs_by_teams.contains_key(id));
+    let voice = pin.and_then(|id| reading.voice.get(&id));
     let holds = match (voice.and_then(|voice| voice.number.as_ref()), old) {
         (Some(now), Some(old)) => now.as_str() == old,
         (Some(_), None) => true,

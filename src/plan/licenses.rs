@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::reading::Reading;
 use super::records::Records;
-use super::snapshot::Entitlement;
-use super::subjects::{Attempt, Finding, Subject};
+use super::snapshot::{ConnectorUser, Entitlement};
+use super::subjects::{Attempt, Finding, Subject, is_transient};
 use crate::api::{Reason, UserStage, UserState};
 use crate::domain::{E164, UserKey};
 
@@ -14,7 +14,7 @@ pub(super) fn available(entitlement: Option<Entitlement>) -> u32 {
     entitlement.map_or(0, |it| it.licenses_total.saturating_sub(it.licenses_in_use))
 }
 
-/// Admits wanted users while licenses last: those an open run has promised it to, then those whom a row names, then who has been
+/// Admits wanted users while licenses last: whoever comes after a replaced user, those an open run has promised it to, then those whom a row names, then who has been
 /// known longest, then by address. The others wait, named; so does the second of two users with one number.
 ///
 /// Returns the admitted in that order.
@@ -23,8 +23,7 @@ pub(super) fn admit(
     reading: &Reading<'_>,
     subjects: &mut BTreeMap<UserKey, Subject<'_>>,
 ) -> Vec<UserKey> {
-    let replacing = subjects.values().filter(|it| it.successor.is_some() && it.pair.is_none()).count();
-    let mut left = unpromised(reading, subjects).saturating_sub(replacing);
+    let mut left = unpromised(reading, subjects).saturating_sub(replacing(records, subjects));
     let mut numbers = HashSet::new();
     let mut admitted = Vec::new();
     for (key, attempt) in in_order(records, subjects) {
@@ -51,12 +50,51 @@ fn stopped(stage: UserStage, reason: Reason) -> Finding {
 /// Licenses that may be promised. Users who were accepted but are not listed yet have one, whether or not the entitlement
 /// counts them already; users about whom nothing is concluded keep theirs.
 pub(super) fn unpromised(reading: &Reading<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> usize {
-    let Some(entitlement) = reading.entitlement.filter(|it| it.active) else { return 0 };
+    let kept = subjects.values().filter(|it| it.finding == Finding::Keep && keeps_promise(it)).count();
+    free(reading, subjects).saturating_sub(kept)
+}
+
+/// Licenses that nobody has, whoever they are promised to.
+pub(super) fn free(reading: &Reading<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> usize {
+    bought(reading).saturating_sub(in_use(reading, subjects))
+}
+
+/// Whether the license that the pair frees, or else one more, is one that was bought.
+pub(super) fn are_bought(
+    reading: &Reading<'_>,
+    subjects: &BTreeMap<UserKey, Subject<'_>>,
+    pair: &ConnectorUser,
+) -> bool {
+    bought(reading) + usize::from(pair.licensed) > in_use(reading, subjects)
+}
+
+fn bought(reading: &Reading<'_>) -> usize {
+    reading.entitlement.filter(|it| it.active).map_or(0, |it| it.licenses_total as usize)
+}
+
+fn in_use(reading: &Reading<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> usize {
     let licensed = reading.pairs.values().filter(|pair| pair.licensed).count();
     let unlisted = subjects.values().filter(|it| it.finding == Finding::Unlisted).count();
-    let kept = subjects.values().filter(|it| it.finding == Finding::Keep && keeps_promise(it)).count();
-    let in_use = (entitlement.licenses_in_use as usize).max(licensed + unlisted);
-    (entitlement.licenses_total as usize).saturating_sub(in_use).saturating_sub(kept)
+    reading.entitlement.map_or(0, |it| it.licenses_in_use as usize).max(licensed + unlisted)
+}
+
+/// Licenses that removed pairs freed for new keys which are not put yet. Whoever is wanted takes it in his turn, and who misses
+/// what does not come by itself keeps it from nobody.
+fn replacing(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> usize {
+    let waits = |(old, new): &(UserKey, UserKey)| {
+        let is_removed = subjects.get(old).is_none_or(|old| old.pair.is_none());
+        is_removed && subjects.get(new).is_some_and(|new| new.pair.is_none() && is_awaited(new))
+    };
+    records.replacements().filter(waits).count()
+}
+
+fn is_awaited(new: &Subject<'_>) -> bool {
+    match &new.finding {
+        Finding::Replacing => true,
+        Finding::Keep => !keeps_promise(new),
+        Finding::Stopped { reason, .. } => is_transient(*reason),
+        _ => false,
+    }
 }
 
 fn keeps_promise(subject: &Subject<'_>) -> bool {
@@ -76,7 +114,8 @@ fn in_order(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) ->
             let promised = records.action(&subject.key).is_some();
             let address = subject.person.and_then(|person| person.user.address.as_ref());
             let automatic = subject.row.is_none();
-            ((!promised, automatic, subject.first_seen(records.now), address, &subject.key), attempt)
+            let replaces = records.predecessor(&subject.key).is_some();
+            ((!replaces, !promised, automatic, subject.first_seen(records.arrival), address, &subject.key), attempt)
         })
         .collect();
     ranked.sort_unstable_by(|left, right| left.0.cmp(&right.0));

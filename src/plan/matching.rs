@@ -50,6 +50,7 @@ impl<'a> Judge<'_, 'a> {
             return self.reading.teams.get(&target).copied();
         }
         let pinned = subject.known.and_then(records::matched_pin);
+        let pinned = pinned.filter(|id| self.origin(subject, person, *id).is_some());
         let id = pinned.or_else(|| equal_address(self.reading, self.records, person).ok())?;
         self.reading.teams.get(&id).copied()
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::reading::{Person, Reading};
 use super::snapshot::PbxNumber;
 use crate::api::Reason;
-use crate::domain::{E164, OrganizationId};
+use crate::domain::{E164, EntraObjectId, OrganizationId};
 
 /// Numbers routed to one extension.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,19 +30,26 @@ pub(super) fn routed(numbers: &[PbxNumber], pbx: OrganizationId) -> HashMap<&str
     routed
 }
 
-/// The number that the user should have: the actual one while it is routed to the primary line's extension, else the lowest.
+/// The number that the Microsoft user has.
+pub(super) fn actual<'a>(reading: &Reading<'a>, id: EntraObjectId) -> Option<&'a str> {
+    reading.voice.get(&id).and_then(|voice| voice.number.as_ref()).map(E164::as_str)
+}
+
+/// The number that the user should have: the first of `kept` that is routed to the primary line's extension, else the lowest.
+///
+/// `kept`: the actual one, then those that the user had or was promised.
 ///
 /// # Errors
 /// `NumberMissing` or `NumberInvalid`, when there is none.
 pub(super) fn expected<'a>(
     reading: &Reading<'a>,
     person: &Person<'a>,
-    actual: Option<&E164>,
+    kept: &[Option<&str>],
 ) -> Result<&'a E164, Reason> {
     let extension = person.line.and_then(|line| reading.extensions.get(line.extension.as_str()));
     let Some(routed) = extension.and_then(|id| reading.routed.get(id)) else { return Err(Reason::NumberMissing) };
-    let kept = routed.valid.iter().find(|number| Some(**number) == actual);
-    match kept.or_else(|| routed.valid.iter().min()) {
+    let valid = |kept: &&str| routed.valid.iter().find(|number| number.as_str() == *kept);
+    match kept.iter().flatten().find_map(valid).or_else(|| routed.valid.iter().min()) {
         Some(number) => Ok(number),
         None if routed.broken => Err(Reason::NumberInvalid),
         None => Err(Reason::NumberMissing),

@@ -55,6 +55,10 @@ pub struct PolicyDemand {
     pub pbx: OrganizationId,
     /// The newest `firstSeen` among the users of its open Connect run: an import that began later knows them all.
     pub needs_import_after: Option<Timestamp>,
+    /// Whether a Disconnect run is open: what it changes is carried by one push.
+    pub disconnects: bool,
+    /// Since when a run that is open replaces somebody: both halves are carried by one push.
+    pub replaces_since: Option<Timestamp>,
     /// Why nothing may be written to the connector for it, though the account is ready.
     pub strange: Option<Problem>,
 }

@@ -8,12 +8,14 @@ use super::reading::Person;
 use super::snapshot::TeamsUser;
 use super::subjects::{Attempt, Finding, Subject, is_transient};
 use crate::api::{Managed, Reason, RunOperation, UserStage, UserState};
+use crate::domain::E164;
 
 impl<'a> Judge<'_, 'a> {
     pub(super) fn matched(&self, subject: &mut Subject<'a>, person: &Person<'a>) -> Finding {
         let Some(teams) = subject.teams else { return Finding::Keep };
-        let actual = self.reading.voice.get(&teams.id).and_then(|voice| voice.number.as_ref());
-        subject.number = numbers::expected(self.reading, person, actual);
+        let paired = subject.pair.and_then(|pair| pair.number.as_ref()).map(E164::as_str);
+        let kept = [numbers::actual(self.reading, teams.id), paired, self.records.promised(teams.id)];
+        subject.number = numbers::expected(self.reading, person, &kept);
         subject.managed = self.ownership(subject, teams);
         let fault =
             |in_connector| funnel::preflight(self.reading, &[&subject.key], teams, subject.number, in_connector);
@@ -73,6 +75,9 @@ impl<'a> Judge<'_, 'a> {
         if self.previous.is_none_or(|it| it.has_pair(&subject.key)) {
             return Some(Finding::Keep);
         }
+        if subject.unseen().is_some() {
+            return None;
+        }
         (!self.records.requested).then(|| Finding::stopped(UserStage::Apply, Reason::Disconnected))
     }
 
@@ -88,6 +93,11 @@ impl<'a> Judge<'_, 'a> {
         }
         if let Some(reason) = subject.refusal().filter(|_| in_run && !self.records.noted_all()) {
             return refused(reason, None);
+        }
+        if let Some(at) = self.records.put_again(subject) {
+            let waits = !in_run && !self.records.requested && self.records.now < at;
+            let held = waits.then_some(Reason::AcceptedWithoutEffect);
+            return Finding::Wanted(Attempt { again: true, held, released });
         }
         let Some(held) = self.records.held(&subject.key) else {
             return Finding::Wanted(Attempt { released, ..Attempt::default() });

@@ -22,6 +22,11 @@ pub(super) fn retry_after(now: Timestamp, failures: u32) -> Timestamp {
     add(now, (60_i64 << doublings).min(3600))
 }
 
+/// When somebody whom the connector accepted and never listed is put again, after so many tries.
+pub(super) fn put_again(accepted: Timestamp, tries: u32) -> Timestamp {
+    retry_after(accepted.saturating_add(LISTING_LAG).unwrap_or(Timestamp::MAX), tries)
+}
+
 /// When a batch is sent again after so many in a row were not answered: after half a minute, doubling to an hour.
 pub(super) fn refused_until(now: Timestamp, refusals: u32) -> Timestamp {
     let doublings = refusals.saturating_sub(1).min(7);

@@ -2,16 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::adoption;
 use super::observed::{KnownRun, KnownUser, ObservedPolicy};
+use super::polling;
 use super::run_status::Wait;
 use super::runs::{self, Held};
 use super::snapshot::{Activity, ConnectorUser};
 use super::subjects::{Finding, Subject};
 use crate::api::{Decision, Managed, Reason, RunAction, RunFailure, RunOperation, RunType};
 use crate::domain::{EntraObjectId, UserKey};
+
+/// The first pass of a policy is over after so long, whatever became of it.
+const FIRST_PASS: SignedDuration = SignedDuration::from_mins(15);
 
 /// The policy's own objects and what they say.
 #[derive(Debug)]
@@ -34,6 +38,7 @@ pub(super) struct Records<'a> {
     pub activity: Option<&'a Activity>,
     actions: HashMap<&'a str, &'a RunAction>,
     newest_run: HashMap<&'a str, &'a KnownRun>,
+    tries: HashMap<&'a str, u32>,
     held: HashMap<&'a str, Held<'a>>,
     refused: HashMap<&'a str, (Reason, &'a str)>,
     pins: HashMap<EntraObjectId, UserKey>,
@@ -41,6 +46,9 @@ pub(super) struct Records<'a> {
     denied: HashSet<&'a str>,
     successors: HashMap<&'a str, &'a str>,
     predecessors: HashMap<&'a str, UserKey>,
+    /// When users who are not stored yet count as first seen.
+    pub arrival: Timestamp,
+    promised: HashMap<EntraObjectId, &'a str>,
     /// The oldest time that the specs of users and runs tell.
     pub first: Option<Timestamp>,
     /// Who may be adopted.
@@ -59,19 +67,24 @@ impl<'a> Records<'a> {
         let first = seen.chain(observed.runs.iter().map(|run| run.spec.created_at.0)).min();
         let of_run = |run: &'a KnownRun| run.spec.actions.iter().map(move |action| (action.user.as_str(), run));
         let replacements: Vec<_> = disconnects.iter().flat_map(|run| replacements(run)).collect();
-        let begun: Vec<_> = leaving(&users, &disconnects).filter_map(|(_, action)| replacement(action)).collect();
-        let successors = begun.iter().copied().collect();
+        let begun = || leaving(&users, &disconnects).map(|(_, action)| action);
+        let successors = begun().filter_map(replacement).collect();
         let requested = observed.requested_at != observed.status.last_handled_reconcile_at.as_deref();
         Self {
             observed,
             now,
             actions: open.into_iter().flat_map(of_action).collect(),
             newest_run: runs.iter().copied().flat_map(of_run).chain(replacements).collect(),
+            tries: tries(&runs),
             held: runs::held(&runs),
             refused: open.map(runs::refused).unwrap_or_default(),
             pins: pins(&users, &successors),
             freed: leaving(&users, &disconnects).filter_map(|(_, action)| freed(action)).collect(),
-            predecessors: begun.iter().filter_map(|(old, new)| Some((*new, old.parse().ok()?))).collect(),
+            predecessors: begun()
+                .filter_map(replacement)
+                .filter_map(|(old, new)| Some((new, old.parse().ok()?)))
+                .collect(),
+            promised: old_numbers(&users).chain(begun().filter_map(promised)).collect(),
             successors,
             denied: denied(&runs).collect(),
             disconnect: disconnects.iter().copied().find(|run| runs::is_open(run)),
@@ -81,6 +94,7 @@ impl<'a> Records<'a> {
             requested: requested && observed.requested_at.is_some(),
             activity: observed.snapshot.and_then(|snapshot| snapshot.activity.known()),
             first,
+            arrival: arrival(observed, now),
             adoption: adoption::Scope::of(observed, first, now),
         }
     }
@@ -93,6 +107,16 @@ impl<'a> Records<'a> {
     /// The newest run that had an action for the user.
     pub(super) fn newest_run(&self, user: &UserKey) -> Option<&'a KnownRun> {
         self.newest_run.get(user.as_str()).copied()
+    }
+
+    /// How many Connect runs had an action for the user.
+    pub(super) fn tries(&self, user: &UserKey) -> u32 {
+        self.tries.get(user.as_str()).copied().unwrap_or(0)
+    }
+
+    /// When somebody is put again whom the connector accepted and has not listed since.
+    pub(super) fn put_again(&self, subject: &Subject<'_>) -> Option<Timestamp> {
+        Some(polling::put_again(subject.unseen()?.at.0, self.tries(&subject.key)))
     }
 
     /// What became of the user in the newest finished run, unless it went well.
@@ -136,6 +160,16 @@ impl<'a> Records<'a> {
     /// Whose place the user takes, if the replacement began.
     pub(super) fn predecessor(&self, new: &UserKey) -> Option<&UserKey> {
         self.predecessors.get(new.as_str())
+    }
+
+    /// The number that whoever comes after a replaced user is to have with the Microsoft user.
+    pub(super) fn promised(&self, id: EntraObjectId) -> Option<&'a str> {
+        self.promised.get(&id).copied()
+    }
+
+    /// Every replacement that began and is not at its end: the old key and the new one.
+    pub(super) fn replacements(&self) -> impl Iterator<Item = (UserKey, UserKey)> + '_ {
+        self.predecessors.iter().filter_map(|(new, old)| Some((old.clone(), new.parse().ok()?)))
     }
 
     /// Whether the open Disconnect run began with the user.
@@ -194,8 +228,7 @@ impl<'a> Records<'a> {
     /// When users whose write failed may be tried again.
     pub(super) fn retry_at(&self) -> Option<Timestamp> {
         let stored = self.observed.status.failure.as_ref().map(|failure| failure.next_attempt_time.0);
-        let newest =
-            || self.held.values().map(|held| held.since).max().map(|since| super::polling::retry_after(since, 1));
+        let newest = || self.held.values().map(|held| held.since).max().map(|since| polling::retry_after(since, 1));
         stored.or_else(newest)
     }
 
@@ -209,6 +242,22 @@ impl<'a> Records<'a> {
     pub(super) fn may_write(&self) -> bool {
         !self.observed.suspended && self.observed.gate.is_none()
     }
+}
+
+/// All whom the policy's first complete plan found were first seen then, also those whom the process did not come to store before
+/// it ended: else the order in which it stored them would decide about the last license.
+fn arrival(observed: &ObservedPolicy<'_>, now: Timestamp) -> Timestamp {
+    let first_plan = observed.adopted.and_then(|mark| mark.parse::<adoption::Adopted>().ok()).map(|mark| mark.at);
+    let is_carried_out = observed.status.counters.is_some();
+    first_plan.filter(|at| !is_carried_out && now.duration_since(*at) < FIRST_PASS).unwrap_or(now)
+}
+
+fn tries<'a>(runs: &[&'a KnownRun]) -> HashMap<&'a str, u32> {
+    let mut tries = HashMap::new();
+    for (user, _) in runs.iter().flat_map(|run| of_action(run)) {
+        *tries.entry(user).or_insert(0) += 1;
+    }
+    tries
 }
 
 fn of_action(run: &KnownRun) -> impl Iterator<Item = (&str, &RunAction)> {
@@ -250,6 +299,23 @@ fn replacement(action: &RunAction) -> Option<(&str, &str)> {
     Some((action.user.as_str(), new))
 }
 
+/// The Microsoft user of a replacement, and the number that the new key is to have.
+fn promised(action: &RunAction) -> Option<(EntraObjectId, &str)> {
+    replacement(action)?;
+    Some((action.args.teams_user_id.as_deref()?.parse().ok()?, action.args.phone_number.as_deref()?))
+}
+
+/// The numbers that replaced users had, where the run or `leaving` is lost.
+fn old_numbers<'u, 'a: 'u>(
+    users: &'u BTreeMap<UserKey, &'a KnownUser>,
+) -> impl Iterator<Item = (EntraObjectId, &'a str)> + 'u {
+    users.values().filter_map(|user| {
+        let change = user.status.last_change.as_ref().filter(|change| change.action == RunOperation::Replace)?;
+        let before = change.before.as_ref()?;
+        Some((before.teams_user_id.as_deref()?.parse().ok()?, before.phone_number.as_deref()?))
+    })
+}
+
 /// New users of the run.
 fn replacements(run: &KnownRun) -> impl Iterator<Item = (&str, &KnownRun)> {
     run.spec.actions.iter().filter_map(move |action| Some((replacement(action)?.1, run)))
@@ -258,12 +324,12 @@ fn replacements(run: &KnownRun) -> impl Iterator<Item = (&str, &KnownRun)> {
 /// The oldest pin of a Microsoft user holds; a second one is nobody's. Who was removed claims nobody any more, and who is being
 /// replaced gives way to the new key.
 fn pins(users: &BTreeMap<UserKey, &KnownUser>, successors: &HashMap<&str, &str>) -> HashMap<EntraObjectId, UserKey> {
-    let new_pin = |key: &UserKey| {
-        let new = successors.get(key.as_str())?.parse::<UserKey>().ok()?;
-        users.get(&new).and_then(|new| matched_pin(new))
+    let gives_way = |key: &UserKey, id: EntraObjectId| {
+        let new = successors.get(key.as_str()).and_then(|new| users.get(&new.parse::<UserKey>().ok()?));
+        new.is_some_and(|new| matched_pin(new).is_none_or(|pin| pin == id))
     };
     let claims = |key: &UserKey, user: &KnownUser| {
-        let id = matched_pin(user).filter(|id| new_pin(key) != Some(*id))?;
+        let id = matched_pin(user).filter(|id| !gives_way(key, *id))?;
         (!is_removed(user)).then_some((user.spec.first_seen.0, id))
     };
     let mut all: Vec<_> = users

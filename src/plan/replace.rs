@@ -5,27 +5,31 @@
 //!
 //! **Architecture invariants**
 //! - The old key is in no list of the account, by two complete readings that agree; who merely lost the line is no predecessor.
-//! - Nothing begins unless the new key passes everything that the connector asks for, and the new key is put by the run that
-//!   removed the old pair, so that one decision covers both.
+//! - Nothing begins unless the new key passes everything that the connector asks for, and the license that the old pair frees is
+//!   one that was bought. The new key is put by the run that removed the old pair, so that one decision covers both.
+//! - Nobody is left half replaced: while only the calls are forbidden they are given back where the run may not go on; once the old
+//!   pair is removed the new key is put, whatever holds the run, or by an ordinary run where that one is over. Number and license
+//!   are promised to it until then. Nothing is written under `suspend`, nor when the policy is deleted with `Orphan`.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::SignedDuration;
 
 use super::funnel;
+use super::licenses;
 use super::numbers;
-use super::observed::KnownRun;
-use super::reading::{Presence, Reading};
+use super::observed::{KnownRun, KnownUser};
+use super::reading::{Person, Place, Presence, Reading};
 use super::records::{self, Records};
 use super::runs::Verdict;
-use super::snapshot::TeamsUser;
-use super::subjects::{Absence, Finding, Subject};
+use super::snapshot::{ConnectorUser, TeamsUser};
+use super::subjects::{Absence, Finding, Subject, is_transient};
 use super::user_plan::Step;
-use crate::api::{Managed, Reason, RunAction, RunOperation};
+use crate::api::{Managed, Reason, RunAction, RunOperation, UserStage};
 use crate::domain::{E164, UserKey};
 
 /// The license of the old pair is read back as free within this time, or the new key waits for one like anybody else.
-const LICENSE_WINDOW: SignedDuration = SignedDuration::from_mins(15);
+pub(super) const LICENSE_WINDOW: SignedDuration = SignedDuration::from_mins(15);
 
 /// Under which key a user came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub(super) struct Successor<'a> {
     pub teams: &'a TeamsUser,
     /// The number that the new key has: the same, while it is routed there.
     pub number: &'a E164,
+    /// Whether the old pair is removed already, or the license that it frees is one that was bought.
+    pub is_licensed: bool,
 }
 
 /// Tells both sides of every replacement that is possible or under way.
@@ -59,7 +65,11 @@ pub(super) fn mark<'a>(
         if let Some(new) = subjects.get_mut(&successor.key) {
             new.teams = Some(successor.teams);
             new.number = Ok(successor.number);
-            new.finding = Finding::Replacing;
+            new.finding = if successor.is_licensed {
+                Finding::Replacing
+            } else {
+                Finding::stopped(UserStage::License, Reason::ConnectorLicenseExhausted)
+            };
         }
         if let Some(old) = subjects.get_mut(&old) {
             old.successor = Some(successor);
@@ -88,16 +98,18 @@ impl<'a> Finder<'_, 'a> {
         if !self.is_replaceable(old, new, teams) {
             return None;
         }
-        let actual = self.reading.voice.get(&teams.id).and_then(|voice| voice.number.as_ref());
-        let number = numbers::expected(self.reading, &new.person?, actual).ok()?;
+        let number = number(self.records, self.reading, &new.person?, teams, old.pair).ok()?;
         let fault = funnel::preflight(self.reading, &[&new.key, &old.key], teams, Ok(number), false);
-        fault.is_none().then(|| (old.key.clone(), Successor { key: new.key.clone(), teams, number }))
+        let is_licensed = old.pair.is_none_or(|pair| licenses::are_bought(self.reading, self.subjects, pair));
+        let successor = || Successor { key: new.key.clone(), teams, number, is_licensed };
+        fault.is_none().then(|| (old.key.clone(), successor()))
     }
 
     /// Whether the old key is gone for good and its pair is the policy's.
     fn is_replaceable(&self, old: &Subject<'a>, new: &Subject<'a>, teams: &TeamsUser) -> bool {
         let stored = old.known.filter(|known| known.spec.managed != Managed::None);
-        let is_ours = old.managed != Managed::None && stored.and_then(records::pin) == Some(teams.id);
+        let owns = |known| old.pair.is_none_or(|pair| self.records.owns(old.managed, known, pair));
+        let is_ours = stored.is_some_and(|known| records::pin(known) == Some(teams.id) && owns(known));
         let is_begun =
             self.records.successor(&old.key) == Some(new.key.as_str()) && self.records.is_executing(old.known);
         let fits = match old.finding {
@@ -106,7 +118,8 @@ impl<'a> Finder<'_, 'a> {
             _ => false,
         };
         let vanished = self.reading.presence.place(&old.key).is_none();
-        vanished && is_ours && fits && old.protected_by.is_none()
+        let may_go = old.protected_by.is_none() || (is_begun && old.pair.is_none());
+        vanished && is_ours && fits && may_go
     }
 
     fn agree(&self, old: &Subject<'a>) -> bool {
@@ -137,16 +150,45 @@ pub(super) fn new_side<'s, 'a>(
 /// Whether the action means exactly the replacement that the reading calls for.
 pub(super) fn is_called_for(action: &RunAction, old: &Subject<'_>) -> bool {
     old.successor.as_ref().is_some_and(|successor| {
-        action.args.new_user.as_deref() == Some(successor.key.as_str())
+        successor.is_licensed
+            && action.args.new_user.as_deref() == Some(successor.key.as_str())
             && action.args.teams_user_id.as_deref() == Some(successor.teams.id.to_string().as_str())
             && action.args.phone_number.as_deref() == Some(successor.number.as_str())
     })
 }
 
-/// Whether the new key is in the connector with the Microsoft user of the action.
-pub(super) fn is_done(action: &RunAction, new: Option<&Subject<'_>>) -> bool {
-    let pair = new.and_then(|new| new.pair).map(|pair| pair.teams_user.to_string());
-    pair.is_some() && pair == action.args.teams_user_id
+/// Whether the new key is in the connector with the Microsoft user of the action, and not by somebody else.
+pub(super) fn is_done(records: &Records<'_>, action: &RunAction, new: Option<&Subject<'_>>) -> bool {
+    let ours = new.and_then(|new| new.pair).filter(|pair| action.op == RunOperation::Replace && records.is_ours(pair));
+    ours.is_some_and(|pair| action.args.teams_user_id == Some(pair.teams_user.to_string()))
+}
+
+/// Whether the old pair is removed, and the new key is still to come and can be connected but for what passes by itself.
+pub(super) fn is_awaited(records: &Records<'_>, reading: &Reading<'_>, old: &KnownUser, key: &UserKey) -> bool {
+    let new = records.successor(key).and_then(|new| new.parse::<UserKey>().ok());
+    let (Some(new), Some(id)) = (new.filter(|_| !records.observed.deleting), records::pin(old)) else { return false };
+    let (Some(person), Some(teams)) = (reading.people.get(&new), reading.teams.get(&id)) else { return false };
+    let is_theirs = match records.users.get(&new) {
+        Some(known) => records::matched_pin(known) == Some(id),
+        None => reading.presence.names.share_an_address(&new, id),
+    };
+    let is_free = !reading.pairs_by_teams.contains_key(&id) && !reading.pairs.contains_key(&new);
+    let number = number(records, reading, person, teams, None);
+    let fault = || funnel::preflight(reading, &[&new, key], teams, number, false);
+    let is_here = reading.presence.place(&new) == Some(Place::Here) && reading.presence.place(key).is_none();
+    is_here && is_theirs && is_free && fault().is_none_or(is_transient)
+}
+
+/// The number that the new key has: the one that the Microsoft user has or had, while it is routed to the user.
+fn number<'a>(
+    records: &Records<'a>,
+    reading: &Reading<'a>,
+    person: &Person<'a>,
+    teams: &TeamsUser,
+    pair: Option<&ConnectorUser>,
+) -> Result<&'a E164, Reason> {
+    let paired = pair.and_then(|pair| pair.number.as_ref()).map(E164::as_str);
+    numbers::expected(reading, person, &[numbers::actual(reading, teams.id), records.promised(teams.id), paired])
 }
 
 /// How the action stands once the old pair is removed: the new key is put, with the license that the old one had.

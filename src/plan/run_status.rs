@@ -27,6 +27,8 @@ pub struct Tally {
     pub failed: u32,
     /// Still to do.
     pub remaining: u32,
+    /// Of those still to do: the first of several writes was accepted.
+    pub begun: u32,
 }
 
 /// Why an open run sends nothing now.
@@ -44,6 +46,8 @@ pub enum Wait {
     Objects,
     /// Users about whom the newest reading concludes nothing.
     Agreement,
+    /// The connector accepted a write and does not show it; since when that may have been.
+    Effect(Timestamp),
     /// A decision, because the policy asks for one.
     Approval,
     /// A decision, because more would lose service than the guard allows.
@@ -96,7 +100,8 @@ impl Tally {
     /// Whether so much failed, by `rollout.maxFailurePercent`, that nothing more is sent.
     #[must_use]
     pub fn is_over_limit(self, max_failure_percent: u32) -> bool {
-        let (failed, attempted) = (u64::from(self.failed), u64::from(self.failed) + u64::from(self.applied));
+        let failed = u64::from(self.failed);
+        let attempted = failed + u64::from(self.applied) + u64::from(self.begun);
         attempted >= MIN_ATTEMPTS && failed * 100 > attempted.saturating_mul(max_failure_percent.into())
     }
 
@@ -114,14 +119,14 @@ impl Tally {
     }
 
     fn outcome(self) -> RunOutcome {
-        let Self { applied, skipped, failed, remaining } = self;
+        let Self { applied, skipped, failed, remaining, begun: _ } = self;
         RunOutcome { applied, skipped, failed, remaining }
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { applied, skipped, failed, remaining } = self;
+        let Self { applied, skipped, failed, remaining, begun: _ } = self;
         write!(f, "{applied} applied, {skipped} skipped, {failed} failed, {remaining} to do")
     }
 }
@@ -135,6 +140,7 @@ impl fmt::Display for Wait {
             Self::Import => f.write_str("a directory import that began after the newest user was first seen"),
             Self::Objects => f.write_str("the user objects are not stored yet"),
             Self::Agreement => f.write_str("a second complete reading for users who were not found"),
+            Self::Effect(_) => f.write_str("the connector does not show what it accepted"),
             Self::Refused { reason, .. } => write!(f, "the connector takes no writes for now ({reason})"),
             Self::Approval => f.write_str("a decision in spec.decision"),
             Self::Guard { planned, allowed } => write!(
@@ -209,6 +215,7 @@ impl Wait {
             | Self::Import
             | Self::Objects
             | Self::Agreement
+            | Self::Effect(_)
             | Self::Protection
             | Self::Rest(_)
             | Self::Refused { .. } => None,

@@ -90,6 +90,13 @@ pub fn needs_import_after(runs: &[KnownRun], users: &[KnownUser]) -> Option<Time
     Some(sorted.iter().filter_map(|run| not_imported(run, &members)).fold(newest, Timestamp::max))
 }
 
+/// Since when the run replaces users, if it began and is not at its end.
+#[must_use]
+pub fn replaces_since(run: &KnownRun) -> Option<Timestamp> {
+    let replaces = is_open(run) && run.spec.actions.iter().any(|action| action.op == RunOperation::Replace);
+    run.status.started_at.as_ref().filter(|_| replaces).map(|time| time.0)
+}
+
 /// Whether the run does nothing but give calls back.
 pub(super) fn is_giving_back(run: &KnownRun) -> bool {
     run.spec.actions.iter().all(|action| action.op == RunOperation::Enable)

@@ -26,9 +26,16 @@ pub(super) fn next(
     }
     let verifying = users.iter().any(is_verifying);
     let push = if verifying { push(records, subjects) } else { Next::Interval };
-    [run, push, unlisted(records, subjects), retry(records, subjects), grace(records, subjects)]
-        .into_iter()
-        .fold(Next::Interval, earlier)
+    [
+        run,
+        push,
+        unlisted(records, subjects),
+        again(records, subjects),
+        retry(records, subjects),
+        grace(records, subjects),
+    ]
+    .into_iter()
+    .fold(Next::Interval, earlier)
 }
 
 /// The earlier of two; of two at one time the one that reads more.
@@ -79,8 +86,22 @@ fn grace(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> Ne
 
 fn unlisted(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> Next {
     let missing = subjects.values().filter(|subject| subject.finding == Finding::Unlisted);
-    let newest = missing.filter_map(|subject| subject.last_change()).map(|change| change.at.0).max();
+    // Somebody who is put again and again is looked for less often.
+    let since = |it: &Subject<'_>| match it.last_change() {
+        Some(change) if records.tries(&it.key) < 2 => Some(change.at.0),
+        Some(_) => Some(it.first_seen(records.now)),
+        None => None,
+    };
+    let newest = missing.filter_map(since).max();
     newest.map_or(Next::Interval, |since| Next::At(look_again(since, records.now), ReadingKind::Outcome))
+}
+
+/// When the first of those is put again whom the connector accepted and does not list.
+fn again(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> Next {
+    let waits = |subject: &&Subject<'_>| matches!(subject.finding, Finding::Admitted(it) if it.held.is_some());
+    let times = subjects.values().filter(waits).filter_map(|subject| records.put_again(subject));
+    let earliest = times.filter(|at| *at > records.now && records.may_write()).min();
+    earliest.map_or(Next::Interval, |at| Next::At(at, ReadingKind::Account))
 }
 
 fn retry(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) -> Next {

@@ -4,10 +4,12 @@
 //! that a user needs four writes from unknown to Connected, and none while nothing changes.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::SignedDuration;
 
 use super::candidates;
 use super::disconnect::{self, Role};
 use super::observed::KnownUser;
+use super::polling::LISTING_LAG;
 use super::reading::Reading;
 use super::records::Records;
 use super::subjects::{Absence, Finding, Subject};
@@ -21,6 +23,9 @@ use crate::api::{
 
 /// A message of a user object has at most so many characters.
 const MESSAGE_LIMIT: usize = 200;
+
+/// Whom the connector accepted and does not list after so long is not there yet.
+const UNSEEN_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
 /// Where a user stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +115,7 @@ fn retained(records: &Records<'_>, subject: &Subject<'_>, at: UserStage, role: O
         return keep(Reason::Protected);
     }
     match role {
-        Some(Role::Executing) => Stand::new(UserState::Removing, UserStage::Apply, Reason::Removing),
+        Some(Role::Executing) => Stand::new(UserState::Removing, UserStage::Apply, removing(records, subject)),
         Some(Role::Awaiting) => Stand::new(UserState::Retained, UserStage::Approval, Reason::ApprovalPending),
         Some(Role::Denied) => Stand::new(UserState::Retained, UserStage::Approval, Reason::Denied),
         Some(Role::Queued) => keep(Reason::RemovalHeld),
@@ -125,13 +130,28 @@ fn retained(records: &Records<'_>, subject: &Subject<'_>, at: UserStage, role: O
     }
 }
 
-/// The run that takes service away: from before its first call until nothing of it is left to do or to undo.
+/// A write that was accepted and has no effect is named once the connector should have shown it.
+fn removing(records: &Records<'_>, subject: &Subject<'_>) -> Reason {
+    let named = || {
+        let reason = subject.known.and_then(|known| known.status.reason.as_deref());
+        reason == Some(Reason::AcceptedWithoutEffect.as_str())
+    };
+    let is_late = |at| records.now.duration_since(at) >= LISTING_LAG;
+    match candidates::unshown(subject) {
+        Some(at) if is_late(at) || named() => Reason::AcceptedWithoutEffect,
+        _ => Reason::Removing,
+    }
+}
+
+/// The run that takes service away: from before its first call until nothing of it is left to do or to undo, and the old values,
+/// which only that run tells, are noted.
 fn leaving(records: &Records<'_>, subject: &Subject<'_>, role: Option<Role>) -> Option<String> {
     let stored = subject.known.and_then(|known| known.spec.leaving.clone());
     let half = subject.pair.is_some_and(|pair| !pair.enabled) || subject.finding == Finding::Leaving;
     match role {
+        _ if subject.finding == Finding::Replacing => None,
         Some(Role::Executing) => records.disconnect.map(|run| run.name.clone()).or(stored),
-        _ if half => stored,
+        _ if half || (subject.finding == Finding::Removed && !is_noted(subject)) => stored,
         _ => None,
     }
 }
@@ -152,10 +172,23 @@ fn stand(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>, ro
             let reason = attempt.held.unwrap_or(Reason::ChangesPending);
             Stand::new(UserState::Pending, UserStage::Apply, reason)
         }
-        Finding::Unlisted => Stand::new(UserState::Pending, UserStage::Verify, Reason::AwaitingPush),
+        Finding::Unlisted => unlisted(records, reading, subject),
         Finding::Present(fault) => present(records, reading, subject, *fault),
         Finding::Keep | Finding::Gone => Stand::new(UserState::Pending, UserStage::Import, Reason::Progressing),
     }
+}
+
+/// Accepted a moment ago. A reading at about that time proves nothing; a newer one tells that the pair is not there yet.
+fn unlisted(records: &Records<'_>, reading: &Reading<'_>, subject: &Subject<'_>) -> Stand {
+    let accepted = subject.last_change().map(|change| change.at.0);
+    let is_newer =
+        accepted.zip(reading.pairs_read_at).is_some_and(|(at, read)| read.duration_since(at) >= UNSEEN_AFTER);
+    if !is_newer || subject.stored_state() == Some(UserState::Connected) {
+        return Stand::new(UserState::Pending, UserStage::Verify, Reason::AwaitingPush);
+    }
+    let again = records.tries(&subject.key) > 1;
+    let reason = if again { Reason::AcceptedWithoutEffect } else { Reason::ChangesPending };
+    Stand::new(UserState::Pending, UserStage::Apply, reason)
 }
 
 /// The new key of somebody whose old key is being removed.
@@ -223,7 +256,7 @@ fn spec(records: &Records<'_>, subject: &Subject<'_>, role: Option<Role>) -> Tea
         managed: subject.managed,
         leaving: leaving(records, subject, role),
         protected_by: subject.protected_by.clone(),
-        first_seen: Time(subject.first_seen(records.now)),
+        first_seen: Time(subject.first_seen(records.arrival)),
         unmatched_since,
     }
 }
@@ -292,10 +325,14 @@ fn last_change(records: &Records<'_>, subject: &Subject<'_>) -> Option<LastChang
 /// A removal that was not noted: the process ended before, or the status was lost. The run has the old values (R14).
 fn removed(records: &Records<'_>, subject: &Subject<'_>) -> Option<LastChange> {
     let is_out = matches!(subject.finding, Finding::Leaving | Finding::Removed);
-    let noted = subject.last_change().is_some_and(|change| change.action.removes());
-    let (run, action) = records.removal(&subject.key, subject.known.filter(|_| is_out && !noted)?)?;
+    let (run, action) = records.removal(&subject.key, subject.known.filter(|_| is_out && !is_noted(subject))?)?;
     let change = LastChange::new(&run.name, action.op, records.now);
     Some(LastChange { before: Some(disconnect::before(action)), ..change })
+}
+
+/// Whether the removal is noted, with the old values.
+fn is_noted(subject: &Subject<'_>) -> bool {
+    subject.last_change().is_some_and(|change| change.action.removes())
 }
 
 /// At most as many characters as a user object may have.

@@ -8,7 +8,7 @@ use super::observed::{KnownRun, Problem};
 use super::polling::LISTING_LAG;
 use super::runs;
 use super::snapshot::PbxReading;
-use crate::api::{LastChange, Managed, Reason, TeamsConnectorUser, UserState};
+use crate::api::{LastChange, Managed, Reason, TeamsConnectorUser, UserStage, UserState};
 
 /// R16: nothing is written where most of those are missing who were connected. A person who knows better sets `requestedAt`, which
 /// adds them again: those of an open run are not missed. Read from status, as it can only hold writes back.
@@ -46,7 +46,9 @@ fn was_there(user: &TeamsConnectorUser, now: Timestamp) -> bool {
     let status = user.status.as_ref();
     let change = status.and_then(|status| status.last_change.as_ref());
     let is_old = |change: &LastChange| now.duration_since(change.at.0) >= LISTING_LAG;
-    let accepted = change.is_some_and(|change| !change.action.removes() && is_old(change));
+    // Whom no reading has ever listed: that he is not there says nothing new of the connector.
+    let unseen = status.is_some_and(|it| it.state == Some(UserState::Pending) && it.stage == Some(UserStage::Apply));
+    let accepted = !unseen && change.is_some_and(|change| !change.action.removes() && is_old(change));
     let connected = change.is_none() && status.is_some_and(|status| status.state == Some(UserState::Connected));
     user.spec.managed != Managed::None && (accepted || connected)
 }

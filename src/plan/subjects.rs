@@ -8,7 +8,7 @@ use super::records;
 use super::replace::Successor;
 use super::snapshot::{ConnectorUser, TeamsUser};
 use crate::api::reasons::Shown;
-use crate::api::{LastChange, Managed, MatchedBy, MatchingRow, Reason, UserStage, UserState};
+use crate::api::{LastChange, Managed, MatchedBy, MatchingRow, Reason, RunOperation, UserStage, UserState};
 use crate::domain::{E164, EntraObjectId, UserKey};
 
 /// A user and what the reading says.
@@ -171,6 +171,14 @@ impl Subject<'_> {
         self.known.and_then(|known| known.status.last_change.as_ref())
     }
 
+    /// The change that the connector accepted and has not shown in any reading since, as stored. Somebody whose pair was removed by
+    /// hand within the same minutes looks alike.
+    pub(super) fn unseen(&self) -> Option<&LastChange> {
+        let status = &self.known?.status;
+        let never_listed = status.state == Some(UserState::Pending) && status.stage == Some(UserStage::Apply);
+        self.last_change().filter(|it| never_listed && self.pair.is_none() && it.action == RunOperation::Put)
+    }
+
     /// What the connector refused, as stored; for display and back-off only.
     pub(super) fn refusal(&self) -> Option<Reason> {
         let status = &self.known?.status;
@@ -179,13 +187,13 @@ impl Subject<'_> {
         reason.filter(|reason| !matches!(reason, Reason::ForeignUser | Reason::Disconnected))
     }
 
-    /// Since when the pair is the user's, for the order of licenses.
-    pub(super) fn first_seen(&self, now: Timestamp) -> Timestamp {
+    /// Since when the pair is the user's, for the order of licenses; `arrival`: of somebody who is new.
+    pub(super) fn first_seen(&self, arrival: Timestamp) -> Timestamp {
         let pin = self.known.and_then(records::pin);
         match (self.known, self.teams) {
             (Some(known), Some(teams)) if pin == Some(teams.id) => known.spec.first_seen.0,
             (Some(known), None) => known.spec.first_seen.0,
-            _ => now,
+            _ => arrival,
         }
     }
 }

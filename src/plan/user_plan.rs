@@ -245,7 +245,8 @@ impl UserPlan {
     #[must_use]
     pub fn check(&self) -> Vec<Violation> {
         let mut found = self.check_users();
-        found.extend(self.run_plans().into_iter().flat_map(|run| self.check_run(run)));
+        found.extend(self.check_run(&self.disconnect, true));
+        found.extend(self.check_run(&self.run, false));
         let adds_up = |it: &Counters| {
             it.licenses_available <= it.licenses_total && it.users_after_sync + it.users_to_remove >= it.users_to_add
         };
@@ -274,7 +275,7 @@ impl UserPlan {
         found
     }
 
-    fn check_run(&self, run: &RunPlan) -> Vec<Violation> {
+    fn check_run(&self, run: &RunPlan, takes_away: bool) -> Vec<Violation> {
         let run = match run {
             RunPlan::None | RunPlan::Close(_) => return Vec::new(),
             RunPlan::Create(run) => {
@@ -285,7 +286,9 @@ impl UserPlan {
             RunPlan::Resume(run) => run,
         };
         let mut found = Vec::new();
-        if run.waiting.is_some() && !run.steps.is_empty() {
+        // A new key is put though the run that removed the old pair is held: nobody is left half replaced.
+        let finishes = |step: &Step| step.op == RunOperation::Put && takes_away;
+        if run.waiting.is_some() && !run.steps.iter().all(finishes) {
             found.push(Violation::WaitsAndWrites(run.name.clone()));
         }
         let mut written = HashSet::new();

@@ -73,7 +73,7 @@ fn plan<'a>(records: &Records<'a>, reading: &Reading<'a>, previous: Option<&Pres
     let is_older_reading = decision::is_older_reading(records, reading);
     replace::mark(records, reading, previous, &mut subjects);
     let rests = rest::until(records, reading);
-    let licenses = licenses::unpromised(reading, &subjects);
+    let licenses = licenses::free(reading, &subjects);
     let disconnect = disconnect::plan(records, &subjects, &protection, is_older_reading, rests, licenses);
     for subject in subjects.values_mut() {
         subject.restore = disconnect::restores(records, subject, &disconnect);

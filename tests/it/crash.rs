@@ -5,6 +5,7 @@
 //! play does not reach is told, and every route must have been hit in every phase.
 
 mod leaving;
+mod long;
 mod matrix;
 mod outcome;
 mod play;

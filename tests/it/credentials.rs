@@ -294,16 +294,8 @@ async fn suffer(stage: &Stage, troubles: &[Trouble]) {
         stage.rest().await;
         let users = watch.end().await.into_iter().filter(|line| !line.contains("tca/") && !line.contains("usp/"));
         assert_eq!(users.collect::<Vec<_>>(), Vec::<String>::new(), "{}", trouble.what);
-        told(stage, ACCOUNT, trouble.reason).await;
+        stage.warning(ACCOUNT, trouble.reason).await;
     }
-}
-
-/// One Warning event tells of a trouble.
-async fn told(stage: &Stage, name: &str, reason: &str) {
-    let events = stage.environment.list("event").await.unwrap();
-    let about =
-        |event: &&Value| event["regarding"]["name"] == name && event["reason"] == reason && event["type"] == "Warning";
-    assert!(events.values().any(|event| about(&event)), "no event tells of {reason}");
 }
 
 async fn at_trace_level(name: &str) -> Stage {
@@ -417,7 +409,7 @@ async fn new_account_shows(stage: &Stage, trouble: &Trouble, change: impl FnOnce
     let seen = async || shows(&stage.get("tca", "fabrikam").await, trouble);
     stage.advance_until(trouble.what, "10s", 20, seen).await;
     check(&stage.get("tca", "fabrikam").await, trouble);
-    told(stage, "fabrikam", trouble.reason).await;
+    stage.warning("fabrikam", trouble.reason).await;
 }
 
 async fn delete_account(stage: &Stage) {
@@ -463,7 +455,7 @@ async fn references_that_lead_nowhere(stage: &Stage) {
     stage.environment.apply(&[policy("branch", "fabrikam")]).await.unwrap();
     stage.observed("usp", "branch").await;
     check(&stage.get("usp", "branch").await, &unlisted);
-    told(stage, "branch", "PbxNotFound").await;
+    stage.warning("branch", "PbxNotFound").await;
     let right = json!({"spec": {"pbxs": [{"organizationId": test::ORGANIZATION_ID}]}});
     stage.patch("tca", "fabrikam", &right).await;
     account_is_ready(stage, "fabrikam").await;
@@ -491,7 +483,7 @@ async fn two_policies_for_one_pbx(stage: &Stage) {
     stage.observed("usp", "second").await;
     stage.advance("5m").await;
     check(&stage.get("usp", "second").await, &conflict);
-    told(stage, "second", "ConflictingPolicy").await;
+    stage.warning("second", "ConflictingPolicy").await;
     let mut now = stage.picture().await;
     now.remove("usp/second");
     assert_eq!(before, now);

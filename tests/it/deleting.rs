@@ -136,9 +136,7 @@ async fn a_forced_end_takes_nobody_and_tells_what_was_left() {
     let force = json!({"metadata": {"annotations": {"teamsconnector.dev/force-finalize": "true"}}});
     stage.patch("usp", POLICY, &force).await;
     are_gone(&stage, &["usp", "tcu", "usrun", "tca"]).await;
-    let events = stage.environment.list("event").await.unwrap();
-    let told = events.values().find(|event| event["reason"] == "DeletionForced").unwrap();
-    assert_eq!(told["type"], "Warning");
+    let told = stage.warning(POLICY, "DeletionForced").await;
     assert!(told["note"].as_str().unwrap().contains("6 users whom it added"), "{told}");
     assert_eq!((pairs(&stage).await, asked(&stage, since).await), ((before, BTreeSet::new()), Vec::new()));
 }
@@ -184,7 +182,10 @@ async fn a_deleted_namespace_disconnects_nobody_even_with_delete() {
         let of_ours = |event: &Value| {
             event["reason"] == "NamespaceTerminating" && event["regarding"]["name"] == branch.namespace.as_str()
         };
-        let told = objects::list(&events).await.unwrap().into_values().find(of_ours).unwrap();
+        let told = objects::wait(&events, "a Warning tells what was left", Duration::from_mins(1), |events| {
+            events.values().find(|event| of_ours(event)).cloned()
+        });
+        let told = told.await.unwrap();
         assert!(told["note"].as_str().unwrap().contains(if waits { "25 retained" } else { "25 connected" }), "{told}");
     }
 }

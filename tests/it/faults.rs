@@ -5,10 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use teams_connector_operator::devenv::objects;
 
 use crate::stage::{ACCOUNT, POLICY, Stage, Watch};
+
+/// So long after a complete reading there is time for one more with faults before Ready follows, by readings every two minutes.
+const ENDURED: SignedDuration = SignedDuration::from_mins(3);
 
 /// A source as the account's status names it, and a call that it is read by.
 #[derive(Clone, Copy)]
@@ -202,6 +206,17 @@ impl<'a> Siege<'a> {
         self.unchanged("the faults have ended");
     }
 
+    /// The same with a reading that began after that; when it was complete.
+    async fn read_whole(&self) -> Timestamp {
+        self.stage.control().clear_faults().await.unwrap();
+        self.watch.during("the faults have ended");
+        let before = self.stage.full_readings().await;
+        let read = async || self.stage.full_readings().await > before;
+        self.stage.advance_until("a reading without faults", "20s", 30, read).await;
+        self.heal().await;
+        now(self.stage).await
+    }
+
     fn unchanged(&self, doing: &str) {
         assert_eq!(self.watch.differences(), Vec::<String>::new(), "{doing}");
     }
@@ -265,15 +280,24 @@ fn phases(seed: u64, listings: &[Source], others: &[Source], account: &[Source])
     phases
 }
 
+async fn now(stage: &Stage) -> Timestamp {
+    stage.control().clock().await.unwrap()["now"].as_str().unwrap().parse().unwrap()
+}
+
 async fn besiege(name: &str, listings: &[Source], others: &[Source], account: &[Source]) {
     let stage = Stage::prepare(name).await;
     stage.connect("2m").await;
     let siege = Siege::begin(&stage).await;
     let phases = phases(stage.environment.simulator().seed(), listings, others, account);
-    for (number, phase) in phases.iter().enumerate() {
-        siege.endure(phase).await;
-        if phase.iter().any(|fault| fault.kind.closes()) || number % 3 == 2 {
-            siege.heal().await;
+    let mut complete = siege.read_whole().await;
+    for phase in phases {
+        // However long a phase takes: Ready follows the age of what was read.
+        if now(&stage).await.duration_since(complete) > ENDURED {
+            complete = siege.read_whole().await;
+        }
+        siege.endure(&phase).await;
+        if phase.iter().any(|fault| fault.kind.closes()) {
+            complete = siege.read_whole().await;
         }
     }
     siege.end().await;
@@ -310,7 +334,7 @@ async fn read_again(stage: &Stage, readings: u64) {
 /// Users stay as they are all the time.
 async fn an_outage_unreadies_after_three_intervals_and_moves_nobody(stage: &Stage) {
     let before = stage.picture().await;
-    let read_at = stage.control().clock().await.unwrap()["now"].as_str().unwrap().to_owned();
+    let tolerated = now(stage).await;
     let watch = stage.watch(before.clone());
     stage.control().add_faults(&lasting(TEAMS_USERS, Kind::Status(503, None))).await.unwrap();
     let unready = async || {
@@ -318,15 +342,14 @@ async fn an_outage_unreadies_after_three_intervals_and_moves_nobody(stage: &Stag
         [account, policy].iter().all(|object| objects::reason(object, "Ready") == Some("MicrosoftUnreachable"))
     };
     stage.advance_until("Ready follows", "20s", 60, unready).await;
-    let tolerated: k8s_openapi::jiff::Timestamp = read_at.parse().unwrap();
-    let earliest = tolerated.checked_add(k8s_openapi::jiff::SignedDuration::from_mins(4)).unwrap();
+    let earliest = tolerated.checked_add(SignedDuration::from_mins(4)).unwrap();
     let differences = watch.end().await;
     for difference in differences {
         assert!(difference.starts_with(": tca/") || difference.starts_with(": usp/"), "{difference}");
     }
     for object in [stage.get("tca", ACCOUNT).await, stage.get("usp", POLICY).await] {
         let ready = object["status"]["conditions"].as_array().unwrap().iter().find(|it| it["type"] == "Ready").unwrap();
-        let since: k8s_openapi::jiff::Timestamp = ready["lastTransitionTime"].as_str().unwrap().parse().unwrap();
+        let since: Timestamp = ready["lastTransitionTime"].as_str().unwrap().parse().unwrap();
         assert!(since > earliest, "{since}: the newest complete reading is younger than three intervals");
     }
     stage.control().clear_faults().await.unwrap();
@@ -367,7 +390,7 @@ async fn a_long_retry_after_is_kept(stage: &Stage) {
     stage.rest().await;
     siege.unchanged("ten hours of patience");
     let journal = stage.control().journal(&format!("api=goto-admin&since={}", siege.from)).await.unwrap();
-    let calls: Vec<(k8s_openapi::jiff::Timestamp, u64)> = journal["calls"]
+    let calls: Vec<(Timestamp, u64)> = journal["calls"]
         .as_array()
         .unwrap()
         .iter()

@@ -13,18 +13,28 @@ const BATCH: &str = "POST /accounts/{id}/pbxs/{id}/users:batch";
 /// Milliseconds that a batch takes: long enough to see it, and to let everybody know of an edit.
 const SLOW: u64 = 3_000;
 
-fn batches(stage: &Stage) -> Vec<Call> {
+/// Every batch takes so long that it is seen on its way.
+pub(crate) fn slow() -> Value {
+    let matches = json!({"api": "connector", "method": "POST", "route": "/accounts/{accountKey}/pbxs/{organizationId}/users:batch"});
+    json!([{"match": matches, "then": {"delay": {"ms": SLOW}}}])
+}
+
+pub(crate) fn batches(stage: &Stage) -> Vec<Call> {
     let calls = stage.environment.proxy("connector").unwrap().calls();
     calls.into_iter().filter(|call| call.route == BATCH).collect()
 }
 
-/// Until a batch is on its way; how many there were until then. Time does not move on before a call is answered, so that it is
-/// looked for meanwhile.
+/// Until a batch is on its way; how many there were until then.
 async fn in_flight(stage: &Stage) -> usize {
+    in_flight_after(stage, 0).await
+}
+
+/// The same for one after so many. Time does not move on before a call is answered, so that it is looked for meanwhile.
+pub(crate) async fn in_flight_after(stage: &Stage, before: usize) -> usize {
     let seen = async {
         loop {
             let sent = batches(stage);
-            if sent.last().is_some_and(|call| call.status.is_none()) {
+            if sent.len() > before && sent.last().is_some_and(|call| call.status.is_none()) {
                 return sent.len();
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -94,8 +104,7 @@ async fn suspend_and_an_edit_stop_a_run_after_the_batch_in_flight() {
         setup.simulator.splice(at..=at, world);
     })
     .await;
-    let slow = json!([{"match": {"api": "connector", "method": "POST", "route": "/accounts/{accountKey}/pbxs/{organizationId}/users:batch"}, "then": {"delay": {"ms": SLOW}}}]);
-    stage.control().add_faults(&slow).await.unwrap();
+    stage.control().add_faults(&slow()).await.unwrap();
     let guard = json!({"maxPercent": 100, "maxCount": 1000, "alwaysAllow": 1000});
     let removal = json!({"action": "Remove", "gracePeriod": "10m", "guard": guard});
     let spec = json!({"spec": {"rollout": {"batchSize": BATCH_SIZE}, "removal": removal}});
@@ -109,7 +118,7 @@ async fn suspend_and_an_edit_stop_a_run_after_the_batch_in_flight() {
 
     let left = happens(&stage, json!({"drawn": 10, "seed": 5}), json!("deleteGotoUser")).await;
     let (before, _) = pairs(&stage).await;
-    stage.control().add_faults(&slow).await.unwrap();
+    stage.control().add_faults(&slow()).await.unwrap();
     suspended(&stage, "Disconnect").await;
     edited(&stage, "Disconnect", &json!({"historyLimit": 12})).await;
     stage.control().clear_faults().await.unwrap();

@@ -3,6 +3,7 @@
 
 mod admission;
 mod approvals;
+mod breaker;
 mod budget;
 mod chart;
 mod connect;
@@ -22,6 +23,9 @@ mod leaving;
 mod matching;
 mod objects;
 mod proxy;
+mod replacing;
 mod safety;
 mod setup;
 mod stage;
+mod withdrawn;
+mod without_effect;

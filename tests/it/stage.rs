@@ -181,6 +181,15 @@ impl Stage {
         self.environment.wait_for(kind, name, "the spec is observed", seen).await.unwrap()
     }
 
+    /// The Warning event that tells of an object for a reason; it is sent after the status was written.
+    pub(crate) async fn warning(&self, name: &str, reason: &str) -> Value {
+        let meant = |event: &&Value| {
+            event["regarding"]["name"] == name && event["reason"] == reason && event["type"] == "Warning"
+        };
+        let what = format!("a Warning tells of {reason} at {name}");
+        self.environment.wait_for_all("event", &what, |events| events.values().find(meant).cloned()).await.unwrap()
+    }
+
     /// Where each user stands: state and reason by name.
     pub(crate) async fn standing(&self) -> BTreeMap<String, (String, String)> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

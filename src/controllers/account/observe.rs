@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::api::{
-    RESEND_INVITATION, TeamsConnectorAccount, TeamsConnectorAccountStatus, TeamsConnectorUser, UserSyncPolicy,
+    RESEND_INVITATION, RunType, TeamsConnectorAccount, TeamsConnectorAccountStatus, TeamsConnectorUser, UserSyncPolicy,
 };
 use crate::controllers::context::{Context, is_paused, is_requested};
 use crate::controllers::observer::Reading;
@@ -60,12 +60,15 @@ fn demand(policy: &UserSyncPolicy, reading: &Reading, ctx: &Context) -> Option<P
     let pbx = OrganizationId::from_str(&policy.spec.pbx.organization_id).ok()?;
     let runs: Vec<_> = ctx.runs_of(policy).iter().map(|run| KnownRun::from(run.as_ref())).collect();
     let open = runs.iter().any(runs::is_open);
+    let disconnects = |run: &KnownRun| run.spec.run_type == RunType::Disconnect && runs::is_open(run);
     let objects = ctx.users_of(policy);
     let users: Vec<_> = objects.iter().filter(|_| open).map(|user| KnownUser::from(user.as_ref())).collect();
     Some(PolicyDemand {
         name: policy.name_any(),
         pbx,
         needs_import_after: runs::needs_import_after(&runs, &users),
+        disconnects: runs.iter().any(disconnects),
+        replaces_since: runs.iter().filter(|run| disconnects(run)).filter_map(runs::replaces_since).max(),
         strange: strange(policy, pbx, reading, (&objects, &runs), ctx),
     })
 }

@@ -60,6 +60,8 @@ pub struct AccountPlan {
     pub push_finished_at: Option<Timestamp>,
     pbx_gates: BTreeMap<OrganizationId, Option<Problem>>,
     held_back: Vec<AccountStep>,
+    /// One of the steps, because it was accepted before and nothing came of it.
+    without_effect: Option<StepProblem>,
     sources_complete: Draft,
     stale: Option<Problem>,
 }
@@ -88,20 +90,25 @@ pub fn account(observed: &ObservedAccount, now: Timestamp) -> AccountPlan {
     let empty = Empty::default();
     let view = View::new(observed, &empty, now);
     let wanted = steps::wanted(&view);
-    let (wanted, held_back) = if steps::backing_off(&view) { (Vec::new(), wanted) } else { (wanted, Vec::new()) };
+    let is_back_off = steps::backing_off(&view);
+    let (held_back, wanted): (Vec<_>, Vec<_>) =
+        wanted.into_iter().partition(|step| is_back_off || steps::is_fresh(&view, step));
     let mut judged = graph::judge(&view);
     graph::keep_held(&mut judged, &held_back, &observed.status.conditions);
     let stale = sources::stale(&view);
     let pending_actions = pending::actions(&view, &judged);
     let gates: Vec<_> = judged.into_iter().map(Judged::into_draft).collect();
+    let next = next::next(&view, &gates, &wanted, &pending_actions);
+    let steps: Vec<_> = wanted.into_iter().filter(|step| !steps::awaits_reading(&view, step)).collect();
     AccountPlan {
-        next: next::next(&view, &gates, &wanted, &pending_actions),
+        next,
         write_gate: graph::write_gate(&view, &view.pbxs, stale.as_ref()),
         pbx_gates: pbx_gates(&view, stale.as_ref()),
         sources_complete: sources::condition(&view),
         push_finished_at: push::unseen_end(&view),
         gates,
-        steps: wanted.into_iter().filter(|step| !steps::awaits_reading(&view, step)).collect(),
+        without_effect: steps.iter().find_map(|step| steps::without_effect(&view, step)),
+        steps,
         pending_actions,
         held_back,
         stale,

@@ -70,6 +70,7 @@ fn machines(view: &View, gates: &[Draft]) -> impl Iterator<Item = Look> {
         _ => None,
     };
     let waits = import.into_iter().chain(push).chain(verification_since(view)).chain(activation_since(view, gates));
+    let waits = waits.chain(push::starting(view));
     let looks: Vec<_> = waits.map(|since| (view.now + machine_pause(view.age(since)), ReadingKind::Account)).collect();
     looks.into_iter().chain(import_retry(view))
 }

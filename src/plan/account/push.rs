@@ -3,13 +3,20 @@
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::finding::Verdict;
+use super::graph::TENANT_PUSHED;
 use super::steps;
 use super::view::{View, is_current};
 use crate::api::Reason;
+use crate::api::conditions::find;
+use crate::plan::replace::LICENSE_WINDOW;
 use crate::plan::snapshot::{Activity, ConnectorUser, Job, JobState, PushAuthorization, PushAuthorizationState, Tick};
 
 /// While a run is still writing, a push waits until nothing changed for this long: one push and one sign-in for all.
 const QUIET: SignedDuration = SignedDuration::from_mins(2);
+/// A connector that has started a push shows it within this time.
+const SHOWN_WITHIN: SignedDuration = SignedDuration::from_mins(1);
+/// What is said while a push is started.
+const STARTING: &str = "A push to Teams is being started.";
 /// A link is renewed this long before it stops working.
 const LINK_MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
@@ -57,8 +64,20 @@ pub(super) fn verdict(view: &View) -> Verdict {
         Some(Push::Collecting(_)) => {
             Verdict::unmet(Reason::Progressing, "Changes are being collected for one push to Teams.")
         }
-        Some(Push::Due) => Verdict::unmet(Reason::Progressing, "A push to Teams is being started."),
+        Some(Push::Due) => Verdict::unmet(Reason::Progressing, STARTING),
     }
+}
+
+/// When this process started the push that is still due: the connector accepted it, and no reading shows it.
+pub(super) fn unshown(view: &View) -> Option<Timestamp> {
+    let told = find(&view.observed.status.conditions, TENANT_PUSHED)?;
+    let was_started = told.message == STARTING || told.reason == Reason::AcceptedWithoutEffect.as_str();
+    view.observed.last_step.filter(|_| was_started && state(view) == Some(Push::Due))
+}
+
+/// The same, while a reading may still come to show it.
+pub(super) fn starting(view: &View) -> Option<Timestamp> {
+    unshown(view).filter(|at| view.age(*at) < SHOWN_WITHIN)
 }
 
 /// Changes wait by the tick, or a pair is newer than the newest push. Without a known push the tick alone tells:
@@ -115,16 +134,23 @@ pub(super) fn working_link(authorization: &PushAuthorization, now: Timestamp) ->
     authorization.link.as_deref().filter(|_| works)
 }
 
+/// Since when changes are collected.
 fn collecting(view: &View) -> Option<Timestamp> {
-    let running = view.observed.policies.iter().any(steps::is_writing);
-    newest_change(view).filter(|at| running && view.age(*at) < QUIET)
+    let policies = &view.observed.policies;
+    let running = policies.iter().any(steps::is_writing);
+    let changed = newest_change(view).filter(|at| running && view.age(*at) < QUIET);
+    let replaced = || policies.iter().filter_map(|policy| policy.replaces_since).max();
+    changed.or_else(|| replaced().filter(|at| view.age(*at) < LICENSE_WINDOW))
 }
 
-/// Names the newest push and change: part of the idempotency key of the next push.
+/// Names the newest push and change: part of the idempotency key of the next push. One that had no effect is started anew.
 pub(super) fn token(view: &View) -> String {
     let push = view.snapshot.activity.known().and_then(newest).map_or("none", |job| job.id.as_str());
     let change = newest_change(view).map(|at| at.to_string()).unwrap_or_default();
-    format!("{push}/{change}")
+    match view.observed.status.failure.as_ref().filter(|_| unshown(view).is_some()) {
+        Some(failure) => format!("{push}/{change}/{}", failure.count),
+        None => format!("{push}/{change}"),
+    }
 }
 
 /// Whether what decides about a push was read completely at last.

@@ -39,6 +39,8 @@ pub fn report(
 ) -> AccountReport {
     let empty = Empty::default();
     let view = View::new(observed, &empty, now);
+    let repeated = plan.without_effect.iter().filter(|it| problems.iter().all(|problem| problem.step != it.step));
+    let problems: &[_] = &problems.iter().chain(repeated).cloned().collect::<Vec<_>>();
     let failure = failure(&view, plan, problems);
     let next = match &failure {
         Some(failure) if !problems.is_empty() => {

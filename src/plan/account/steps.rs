@@ -3,12 +3,13 @@
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::finding::Verdict;
+use super::finding::{Verdict, problem};
 use super::push::{self, Push};
+use super::report::StepProblem;
 use super::view::{Pbx, View, is_current};
 use super::{domain, gates, graph, pending, setup};
-use crate::api::AdministratorSpec;
 use crate::api::conditions::is_true;
+use crate::api::{AdministratorSpec, Reason};
 use crate::domain::{EntraObjectId, OrganizationId};
 use crate::plan::observed::PolicyDemand;
 use crate::plan::snapshot::{Activity, Job, JobState, Manager, Tick, VerificationState};
@@ -201,6 +202,18 @@ pub(super) fn awaits_reading(view: &View, step: &AccountStep) -> bool {
     view.observed.last_step.is_some_and(|taken| read_at.is_none_or(|at| at < taken))
 }
 
+/// Whether the step was taken a moment ago: whether it had an effect is still to be seen.
+pub(super) fn is_fresh(view: &View, step: &AccountStep) -> bool {
+    matches!(step, AccountStep::StartPush { .. }) && push::starting(view).is_some()
+}
+
+/// The step, if it was taken before and had no effect.
+pub(super) fn without_effect(view: &View, step: &AccountStep) -> Option<StepProblem> {
+    let is_repeated = matches!(step, AccountStep::StartPush { .. }) && push::unshown(view).is_some();
+    let problem = || problem(Reason::AcceptedWithoutEffect, Reason::AcceptedWithoutEffect.info().cause, None);
+    is_repeated.then(|| StepProblem { step: step.clone(), problem: problem() })
+}
+
 /// Whether a step failed lately and nobody asked for another try. Failures of credentials that were mended do not count.
 pub(super) fn backing_off(view: &View) -> bool {
     let status = view.observed.status;
@@ -340,5 +353,5 @@ pub(super) fn key(view: &View, intent: &str, token: &str) -> String {
 
 /// Whether a run of this policy still writes.
 pub(super) fn is_writing(policy: &PolicyDemand) -> bool {
-    policy.needs_import_after.is_some()
+    policy.needs_import_after.is_some() || policy.disconnects
 }

@@ -45,6 +45,7 @@ pub(super) enum Quirk {
     OwnPair,
     OtherPair,
     WrongPair,
+    Recreated,
 }
 
 pub(super) fn quirk() -> impl Strategy<Value = Quirk> {
@@ -66,6 +67,7 @@ pub(super) fn quirk() -> impl Strategy<Value = Quirk> {
         1 => Just(Quirk::OwnPair),
         1 => Just(Quirk::OtherPair),
         1 => Just(Quirk::WrongPair),
+        1 => Just(Quirk::Recreated),
     ]
 }
 
@@ -98,6 +100,7 @@ pub(super) fn apply(world: &mut World, index: usize, quirk: Quirk) {
         Quirk::OwnPair => world.add_pair(index, index, Some(OURS), at(-50)),
         Quirk::OtherPair => world.add_pair(index, index, Some("somebody"), at(-50)),
         Quirk::WrongPair => world.add_pair(index, index + 100, Some("somebody"), at(-50)),
+        Quirk::Recreated => world.recreate_person(index, PEOPLE + index),
     }
 }
 

@@ -218,7 +218,7 @@ fn a_run_that_was_stopped_leaves_ready_as_it_was() {
 
 #[test]
 fn a_tally_ends_a_run_as_its_parts_say() {
-    let tally = |applied, skipped, failed, remaining| Tally { applied, skipped, failed, remaining };
+    let tally = |applied, skipped, failed, remaining| Tally { applied, skipped, failed, remaining, begun: 0 };
     for (tally, ending) in [
         (tally(3, 0, 0, 0), Some(Ending::Applied)),
         (tally(3, 1, 0, 0), Some(Ending::PartiallyApplied)),

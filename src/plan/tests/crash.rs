@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, problem};
+use super::disconnecting::{leaves, removing};
 use super::world::{World, at, key};
-use crate::api::{Counters, Managed, Reason, UserStage, UserState, UserSyncPolicyStatus, UserSyncRunStatus};
+use crate::api::{
+    Counters, Managed, Reason, RemovalAction, RunState, UserStage, UserState, UserSyncPolicyStatus, UserSyncRunStatus,
+};
 use crate::domain::{EntraObjectId, UserKey};
 
 /// Pin, mark, state, stage and reason.
@@ -73,6 +76,43 @@ fn a_crash_before_any_write_ends_the_same() {
         assert_eq!(end(&cluster), expected, "crash before write {budget}");
         assert_eq!(planned(&cluster), counters, "crash before write {budget}");
         assert!(cluster.puts.len() <= 4, "crash before write {budget}");
+    }
+}
+
+/// T1, R18: users of whom only some were stored before the process ended keep their order, whatever the order of the stored ones.
+#[test]
+fn a_crash_in_the_first_pass_changes_no_order() {
+    let start = || {
+        let mut world = World::of(6);
+        world.entitlement.licenses_total = 2;
+        for index in 0..6 {
+            // The last key has the first address.
+            let address = Some(format!("p{}@contoso.example", 9 - index).parse().unwrap());
+            world.people[index].address.clone_from(&address);
+            world.teams[index].upn_address = address;
+        }
+        let mut cluster = Cluster::new(world);
+        cluster.gate = Some(problem(Reason::AccountNotReady));
+        cluster.read();
+        cluster
+    };
+    let finish = |mut cluster: Cluster| {
+        cluster.gate = None;
+        cluster.settle();
+        end(&cluster)
+    };
+    let mut whole = start();
+    whole.pass();
+    let writes = whole.writes;
+    let expected = finish(whole);
+    assert_eq!(expected.pairs.keys().cloned().collect::<Vec<_>>(), [key(4), key(5)]);
+    for budget in 0..writes {
+        let mut cluster = start();
+        cluster.budget = Some(budget);
+        assert!(cluster.try_pass().is_err(), "no crash at {budget}");
+        cluster.restart();
+        cluster.pass();
+        assert_eq!(finish(cluster), expected, "crash before write {budget}");
     }
 }
 
@@ -175,4 +215,39 @@ fn a_lost_back_off_starts_anew() {
     cluster.read();
     cluster.pass();
     assert_eq!(cluster.runs.len(), 2);
+}
+
+/// T1, R14: a removal that two processes in a row did not come to note is told nevertheless, with the old values.
+#[test]
+fn a_removal_that_was_never_noted_keeps_the_old_values() {
+    for budget in 0..4 {
+        let mut cluster = removing(3, RemovalAction::Remove);
+        leaves(&mut cluster, 0);
+        while cluster.world.pairs.len() > 2 {
+            // Until just after the deletion, whatever it takes.
+            let before = cluster.clone();
+            cluster.pass();
+            if cluster.world.pairs.len() == 2 {
+                cluster = before;
+                cluster.budget = Some(1);
+                assert!(cluster.try_pass().is_err());
+                assert_eq!(cluster.world.pairs.len(), 2);
+                break;
+            }
+            cluster.read();
+        }
+        cluster.restart();
+        cluster.world.push(cluster.now);
+        cluster.read_twice();
+        cluster.budget = Some(budget);
+        _ = cluster.try_pass();
+        cluster.restart();
+        cluster.read_twice();
+        cluster.settle();
+        assert_eq!(cluster.state(0), Some(UserState::Removed), "crash before write {budget}");
+        let change = cluster.user(0).status.last_change.as_ref().unwrap();
+        assert!(change.before.as_ref().unwrap().phone_number.is_some(), "crash before write {budget}");
+        assert!(cluster.run_states().iter().all(|state| *state == Some(RunState::Applied)), "{budget}");
+        assert_eq!(cluster.user(0).spec.leaving, None);
+    }
 }

@@ -616,3 +616,52 @@ fn a_crash_at_any_write_of_a_removal_ends_the_same() {
         assert_eq!(disconnects(&crashed).len(), 1, "{budget}");
     }
 }
+
+/// T33, R13, R19: calls that were forbidden without effect and a pair that was deleted without effect: nobody counts as removed,
+/// each is sent again after a while and not before, and it is one run that ends it.
+#[test]
+fn a_removal_without_effect_is_sent_again_after_a_while() {
+    let mut cluster = removing(3, RemovalAction::Remove);
+    leaves(&mut cluster, 0);
+    let before = cluster.world.clone();
+    until_called(&mut cluster, RunOperation::Disable, 1);
+    cluster.world = before;
+    repeats(&mut cluster, RunOperation::Disable);
+    let disabled = cluster.world.clone();
+    until_called(&mut cluster, RunOperation::Delete, 1);
+    cluster.world = disabled;
+    repeats(&mut cluster, RunOperation::Delete);
+    cluster.settle();
+    assert_eq!((cluster.state(0), states(&cluster)), (Some(UserState::Removed), vec![Some(RunState::Applied)]));
+    let calls: Vec<_> = cluster.other_calls.iter().map(|(op, _)| *op).collect();
+    let [disable, delete] = [RunOperation::Disable, RunOperation::Delete];
+    assert_eq!(calls, [disable, disable, delete, delete]);
+}
+
+/// The first call had no effect: it is named, and there is a second one after the window.
+fn repeats(cluster: &mut Cluster, op: RunOperation) {
+    for _ in 0..5 {
+        cluster.read();
+        cluster.pass();
+    }
+    assert_eq!((called(cluster, op), cluster.state(0)), (1, Some(UserState::Removing)), "not at once");
+    cluster.now += minutes(9);
+    until_called(cluster, op, 2);
+    assert_eq!((cluster.state(0), cluster.reason(0)), (Some(UserState::Removing), Some(Reason::AcceptedWithoutEffect)));
+    cluster.read();
+}
+
+fn called(cluster: &Cluster, op: RunOperation) -> usize {
+    cluster.other_calls.iter().filter(|(called, _)| *called == op).count()
+}
+
+fn until_called(cluster: &mut Cluster, op: RunOperation, times: usize) {
+    for _ in 0..40 {
+        cluster.pass();
+        if called(cluster, op) == times {
+            return;
+        }
+        cluster.read();
+    }
+    panic!("{op:?} is not sent {times} times");
+}

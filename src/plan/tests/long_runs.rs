@@ -118,12 +118,18 @@ fn matrix(start: fn(usize) -> Cluster) {
     assert!(crashes(&start(MANY), every) > 4 * MANY / every);
 }
 
-/// So many leave at once, and all may go.
-fn leavers(count: usize) -> Cluster {
+/// One more than so many are connected, and that many may go at once.
+fn leavers_to_be(count: usize) -> Cluster {
     let mut cluster = removing(count + 1, RemovalAction::Remove);
     cluster.spec.removal.guard.max_count = 1_000;
     cluster.spec.rollout.batch_size = 500;
     cluster.settle();
+    cluster
+}
+
+/// So many leave at once, and all may go.
+fn leavers(count: usize) -> Cluster {
+    let mut cluster = leavers_to_be(count);
     (1..count).for_each(|index| cluster.world.remove_person(index));
     leaves(&mut cluster, 0);
     cluster
@@ -141,6 +147,20 @@ fn a_crash_in_a_disconnect_of_500_goes_on_where_it_was() {
     matrix(leavers);
 }
 
+/// So many are created again at once, and all may be replaced.
+fn recreated(count: usize) -> Cluster {
+    let mut cluster = leavers_to_be(count);
+    (1..=count).for_each(|index| cluster.world.recreate_person(index, 10_000 + index));
+    cluster.read_twice();
+    cluster
+}
+
+/// T1, T5, R13: the same for 500 replacements; nobody is left half replaced.
+#[test]
+fn a_crash_in_500_replacements_goes_on_where_it_was() {
+    matrix(recreated);
+}
+
 /// T1, T5, R13: batch after batch, with a crash in each and every status lost: all are removed, once and in order.
 #[test]
 fn a_disconnect_in_batches_with_a_crash_in_each_ends_once() {
@@ -156,10 +176,12 @@ fn a_disconnect_in_batches_with_a_crash_in_each_ends_once() {
     );
 }
 
-/// R17: one who is refused among 500 blocks nobody; 300 of 500 stop the run, and the rest keep what they have.
+/// R17: one who is refused among 500 blocks nobody, nor do six of the first batch; 300 of 500 stop the run, and the rest keep what they have.
 #[test]
 fn one_of_500_blocks_nobody_and_300_of_500_stop_the_run() {
-    for (refused, removed, state) in [(1, 499, RunState::PartiallyApplied), (300, 0, RunState::Failed)] {
+    for (refused, removed, state) in
+        [(1, 499, RunState::PartiallyApplied), (6, 494, RunState::PartiallyApplied), (300, 0, RunState::Failed)]
+    {
         let mut cluster = leavers(500);
         cluster.world.refuses = (0..refused).map(|index| (key(index), Reason::Rejected)).collect();
         while disconnects(&cluster).first().is_none_or(|run| run.status.finished_at.is_none()) {

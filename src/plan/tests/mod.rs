@@ -11,6 +11,7 @@ mod exchange;
 mod funnel;
 mod garbage;
 mod guarding;
+mod half_replaced;
 mod incomplete;
 mod lasting;
 mod leaving;

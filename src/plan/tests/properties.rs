@@ -7,9 +7,10 @@ use proptest::prelude::*;
 
 use super::arbitrary::{PEOPLE, Quirk, apply, cases, manual, quirk, stored, world};
 use super::cluster::Cluster;
-use super::world::{OURS, World, pbx};
+use super::world::{OURS, World, at, pbx};
 use crate::api::{Managed, Reason, RemovalAction, RunOperation, UserStage, UserState};
-use crate::plan::snapshot::SourceFailure;
+use crate::domain::UserKey;
+use crate::plan::snapshot::{PbxNumber, SourceFailure};
 use crate::plan::user_plan::{RunPlan, UserPlan, Write};
 use crate::plan::user_sync::user_sync;
 
@@ -93,6 +94,9 @@ proptest! {
         cluster.world.refuses.clear();
         cluster.wait(7200);
         cluster.read_twice();
+        // The last one who is created again waits for an approval.
+        cluster.settle_while_waiting();
+        cluster.approve_all();
         cluster.settle();
         prop_assert_eq!(cluster.plan().to_string(), "");
     }
@@ -136,6 +140,51 @@ proptest! {
         };
         prop_assert_eq!(standing(&calm), standing(&crashed));
         prop_assert_eq!(calm.world.pairs.len(), crashed.world.pairs.len());
+    }
+
+    /// Whoever is created again in any world ends under the new key with the same number, wherever the process crashes, and nobody
+    /// else is touched (T1, R9, R13).
+    #[test]
+    fn a_crash_in_any_replacement_ends_the_same(world in world(), again in vec(0..PEOPLE, 1..4), budget in 0_u32..60) {
+        let mut calm = Cluster::new(world);
+        calm.world.refuses.clear();
+        // Somebody who stays: the last one would need an approval.
+        calm.world.add_person(50);
+        calm.world.add_pair(50, 50, Some(OURS), at(-50));
+        calm.world.entitlement.licenses_total += 1;
+        calm.spec.removal.guard.max_percent = 100;
+        calm.spec.removal.guard.max_count = 100;
+        calm.read();
+        calm.settle();
+        calm.now += k8s_openapi::jiff::SignedDuration::from_hours(25);
+        let before = calm.world.pairs.clone();
+        let cared_for = calm.users.values().filter(|user| user.spec.managed != Managed::None);
+        let cared_for: BTreeSet<UserKey> = cared_for.map(|it| it.spec.goto_user_key.parse().unwrap()).collect();
+        for index in &again {
+            calm.world.recreate_person(*index, PEOPLE + index);
+            let extension_id = Some(format!("ext-{index}"));
+            let number = Some(format!("+1444{index:07}").parse().unwrap());
+            calm.world.numbers.push(PbxNumber { organization: pbx(), number, extension_id });
+        }
+        let mut crashed = calm.clone();
+        calm.read_twice();
+        calm.settle();
+        crashed.read_twice();
+        crashed.budget = Some(budget);
+        let _ = crashed.try_settle();
+        crashed.restart();
+        crashed.settle();
+        let pairs = |cluster: &Cluster| -> BTreeSet<_> {
+            let pairs = cluster.world.pairs.iter();
+            pairs.map(|it| (it.key.clone(), it.teams_user, it.number.clone(), it.enabled)).collect()
+        };
+        prop_assert_eq!(pairs(&calm), pairs(&crashed));
+        for pair in before {
+            let now = calm.world.pairs.iter().find(|it| it.teams_user == pair.teams_user);
+            prop_assert_eq!(now.map(|it| (&it.number, it.enabled)), Some((&pair.number, pair.enabled)));
+            let is_cared_for = cared_for.contains(&pair.key);
+            prop_assert!(is_cared_for || now == Some(&pair), "a pair of others");
+        }
     }
 
     /// From an incomplete source nothing is concluded, whatever is stored (R4).
@@ -200,10 +249,14 @@ proptest! {
         stored in stored(),
         manual in manual(),
         gone in vec(0..PEOPLE, 0..4),
+        again in proptest::option::of(0..PEOPLE),
         protected in proptest::option::of(0..PEOPLE),
         remove in any::<bool>(),
     ) {
         let mut world = world;
+        if let Some(index) = again {
+            world.recreate_person(index, PEOPLE + index % 3);
+        }
         for index in gone {
             world.remove_person(index);
         }

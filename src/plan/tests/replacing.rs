@@ -8,9 +8,9 @@ use crate::api::{Approval, Decision, Managed, Reason, RemovalAction, RunOperatio
 use crate::plan::readiness::GUARD_TRIPPED;
 
 /// The key under which person 0 comes back.
-const NEW: usize = 900;
+pub(super) const NEW: usize = 900;
 
-fn recreated(people: usize) -> Cluster {
+pub(super) fn recreated(people: usize) -> Cluster {
     let mut cluster = Cluster::connected(people);
     cluster.spec.removal.guard.max_percent = 100;
     cluster.world.recreate_person(0, NEW);
@@ -18,7 +18,7 @@ fn recreated(people: usize) -> Cluster {
     cluster
 }
 
-fn pairs(cluster: &Cluster) -> Vec<(crate::domain::UserKey, crate::domain::EntraObjectId)> {
+pub(super) fn pairs(cluster: &Cluster) -> Vec<(crate::domain::UserKey, crate::domain::EntraObjectId)> {
     cluster.world.pairs.iter().map(|pair| (pair.key.clone(), pair.teams_user)).collect()
 }
 

@@ -203,3 +203,49 @@ fn an_unreadable_activity_changes_no_standing() {
     cluster.snapshot.as_mut().unwrap().activity.value = None;
     assert!(cluster.plan().is_empty());
 }
+
+/// T33, R19: a pair that the connector accepted and has never listed is put again with growing distance, keeps its license, and is
+/// no pair that somebody removed.
+#[test]
+fn a_pair_that_was_accepted_and_never_came_is_put_again() {
+    let mut cluster = Cluster::of(2);
+    cluster.world.entitlement.licenses_total = 1;
+    let mut puts = 0;
+    for pause in [1, 2, 4] {
+        while cluster.puts.len() == puts {
+            let plan = cluster.pass();
+            cluster.between(&plan);
+        }
+        puts = cluster.puts.len();
+        // Without effect.
+        cluster.world.remove_pair(0);
+        cluster.world.changes_since = None;
+        cluster.now += minutes(2);
+        cluster.read();
+        cluster.pass();
+        cluster.now += minutes(8);
+        cluster.read_twice();
+        cluster.pass();
+        let shown = (cluster.state(0), cluster.reason(0), cluster.state(1));
+        let expected = (Some(UserState::Pending), Some(Reason::AcceptedWithoutEffect), Some(UserState::Waiting));
+        assert_eq!(shown, expected, "after {puts} tries");
+        assert_eq!(cluster.puts.len(), puts, "not before {pause} min");
+        cluster.now += minutes(pause);
+        cluster.read_twice();
+    }
+    cluster.settle();
+    assert_eq!((cluster.state(0), cluster.state(1)), (Some(UserState::Connected), Some(UserState::Waiting)));
+    assert_eq!(cluster.puts.len(), 4);
+}
+
+/// T33: somebody removed the pair after it was listed, and before it was connected: reported, not put again.
+#[test]
+fn a_pair_that_was_listed_and_vanished_is_no_pair_that_never_came() {
+    let mut cluster = accepted();
+    cluster.pass();
+    cluster.now += minutes(60);
+    cluster.world.remove_pair(0);
+    cluster.read_twice();
+    cluster.settle();
+    assert_eq!((cluster.state(0), cluster.reason(0)), (Some(UserState::Blocked), Some(Reason::Disconnected)));
+}

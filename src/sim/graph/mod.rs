@@ -6,7 +6,7 @@ mod body;
 pub(super) mod delta;
 mod directory;
 mod domains;
-mod entra;
+pub(super) mod entra;
 mod link;
 mod odata;
 mod people;
@@ -23,7 +23,7 @@ use axum::routing::{get, post};
 use super::query::BadQuery;
 use super::reply::{Answer, Refused, graph_error, graph_error_with, json_reply};
 use super::world::World;
-use super::world::tenant::Application;
+use super::world::applications::Application;
 use super::{Call, SimState};
 use crate::domain::EntraObjectId;
 

@@ -3,6 +3,7 @@
 mod activation;
 mod clock;
 mod control;
+mod credentials;
 mod domains;
 mod faults;
 mod fixtures;

@@ -103,7 +103,7 @@ async fn entra_refuses_with_its_numbers() {
     let cases = [
         (vec![grant, client, ("client_secret", "no"), scope], 401, "invalid_client", 7_000_215),
         (vec![grant, client, scope], 401, "invalid_client", 7_000_218),
-        (vec![grant, client, assertion, scope], 400, "invalid_request", 70021),
+        (vec![grant, client, assertion, scope], 400, "invalid_request", 900_144),
         (vec![grant, ("client_id", "nobody"), secret, scope], 400, "unauthorized_client", 700_016),
         (vec![grant, client, secret, ("scope", "User.Read.All")], 400, "invalid_scope", 70011),
     ];

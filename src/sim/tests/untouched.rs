@@ -118,7 +118,7 @@ async fn the_whole_way_of_the_guide_can_be_gone() {
     assert_eq!(bench.sim.world().tenant.users.len(), 5, "no temporary user is left");
 }
 
-/// R21: two ways to the same set-up have one hash, and a user or an invitation too many has another.
+/// Two ways to the same set-up have one hash, and whatever is left over has another.
 #[tokio::test]
 async fn the_hash_tells_set_ups_apart() {
     let bench = bench().await;

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+use super::applications::{AppSecret, Application};
 use super::connector::{Bought, Connector, ConsentGroup, DomainRecord, Pbx, Record, Run, Sent, VerificationRun};
 use super::goto::{Account, GotoUser, Grant, OauthClient};
 use super::imports::seen;
 use super::permissions::PERMISSIONS;
-use super::tenant::{AppSecret, Application, Sku};
+use super::tenant::Sku;
 use super::verification::checks;
 use super::{GotoSide, Refusal, Settings, Tenant, TenantDomain, World};
 use crate::clients::connector::wire::{ConsentState, DomainState, Manager, SyncKind, SyncStatus};
@@ -261,6 +262,9 @@ fn tenant() -> Tenant {
     let app = Application {
         name: "teams-connector-operator".to_owned(),
         service_principal: EntraObjectId::from(Uuid::from_u128(0x0000_0000_0000_4000_8000_0000_0000_00b1)),
+        disabled: false,
+        certificates: Vec::new(),
+        federated: Vec::new(),
         secrets: vec![AppSecret { value: test::ENTRA_CLIENT_SECRET.to_owned(), expires_at: None }],
         app_roles: PERMISSIONS.iter().filter_map(|(_, id)| id.parse().ok()).collect::<BTreeSet<_>>(),
     };

@@ -117,6 +117,22 @@ pub enum WorldEdit {
     ClearVerification { organization: Option<OrganizationId> },
     /// Lets an accepted or open invitation be an expired one.
     ExpireInvitation { account: Option<AccountKey> },
+    /// Blocks or allows signing in of the operator's application.
+    SetApplicationEnabled { enabled: bool },
+    /// Adds a client secret beside the others.
+    AddClientSecret { value: String, expires_at: Option<Timestamp> },
+    /// Removes a client secret.
+    RemoveClientSecret { value: String },
+    /// Registers a certificate.
+    AddCertificate { pem: String, expires_at: Option<Timestamp> },
+    /// Removes every certificate.
+    RemoveCertificates {},
+    /// Adds a federated credential, which Entra knows a little later; `keys` is the JWK set of its issuer.
+    AddFederatedCredential { issuer: String, subject: String, audience: String, keys: Option<serde_json::Value> },
+    /// Removes every federated credential.
+    RemoveFederatedCredentials {},
+    /// Answers every call of the token endpoint with this AADSTS number, or truly again.
+    SetTokenError { number: Option<u64> },
     /// Adds a domain to the tenant, verified, or without `verified` as one that must be proved.
     AddTenantDomain {
         name: String,
@@ -215,6 +231,14 @@ impl World {
             E::AddPair { .. } | E::SetPairEnabled { .. } | E::SetPairNumber { .. } | E::RemovePair { .. } => {
                 self.edit_pair(edit, now)
             }
+            E::SetApplicationEnabled { .. }
+            | E::AddClientSecret { .. }
+            | E::RemoveClientSecret { .. }
+            | E::AddCertificate { .. }
+            | E::RemoveCertificates {}
+            | E::AddFederatedCredential { .. }
+            | E::RemoveFederatedCredentials {}
+            | E::SetTokenError { .. } => self.edit_applications(&edit, now),
             E::ChangeSettings { settings } => self.change_settings(&settings),
             E::Each { who, change } => self.each(&who, &change, now),
             _ => self.edit_connector(edit, now),

@@ -4,6 +4,7 @@
 //! that take their time are stored with the moment they are due, and [`World::settle`] applies them in order of time, so no
 //! background task exists and a world file is a complete description.
 
+pub mod applications;
 pub mod connector;
 pub mod directory;
 pub mod domains;

@@ -48,6 +48,10 @@ pub struct Settings {
     pub graph_lag_seconds: u32,
     /// How long a newly licensed user is absent from userConfigurations.
     pub teams_provisioning_seconds: u32,
+    /// Promised life of a Graph token.
+    pub graph_token_seconds: u32,
+    /// How long Entra does not know a new federated credential `[own]`.
+    pub federation_lag_seconds: u32,
     /// What the contract does not know about Graph.
     pub graph: GraphSwitches,
 }
@@ -75,6 +79,8 @@ impl Default for Settings {
             goto_lag_seconds: 5,
             graph_lag_seconds: 20,
             teams_provisioning_seconds: 3600,
+            graph_token_seconds: 3599,
+            federation_lag_seconds: 60,
             graph: GraphSwitches::default(),
         }
     }
@@ -107,6 +113,8 @@ pub struct GraphSwitches {
     pub sip_service_needed: bool,
     /// Whether an activated domain stays so when nobody with Teams is in it any more.
     pub activation_survives_user_removal: bool,
+    /// Status of `invalid_client` at the token endpoint: 401 or 400.
+    pub invalid_client_status: u16,
     /// Status for a domain that is added twice: 400 with `ObjectConflict`, or 409.
     pub domain_duplicate: u16,
     /// Status of `verify` while the record is not found: 400 or 404.
@@ -126,6 +134,7 @@ impl Default for GraphSwitches {
         Self {
             sip_service_needed: false,
             activation_survives_user_removal: true,
+            invalid_client_status: 401,
             domain_duplicate: 400,
             domain_verify_pending: 400,
             domain_delete_in_use: 400,

@@ -6,6 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::applications::Application;
 use super::domains::TenantDomain;
 use super::goto::visible;
 use super::lagged::Lagged;
@@ -23,6 +24,12 @@ pub struct Tenant {
     pub graph_service_principal: EntraObjectId,
     /// Applications by client id.
     pub applications: BTreeMap<String, Application>,
+    /// Public keys of those whose tokens may stand for an application, by issuer: a JWK set each.
+    pub issuers: BTreeMap<String, serde_json::Value>,
+    /// Assertions that were used, and until when they would be good.
+    pub assertions: BTreeMap<String, Timestamp>,
+    /// AADSTS number that every call of the token endpoint is answered with.
+    pub token_error: Option<u64>,
     /// Issued access tokens by their text.
     pub access_tokens: BTreeMap<String, GraphToken>,
     /// Domains by name; those of users' names that are not here are verified, too.
@@ -48,6 +55,9 @@ impl Default for Tenant {
             name: String::new(),
             graph_service_principal: EntraObjectId::from(Uuid::nil()),
             applications: BTreeMap::new(),
+            issuers: BTreeMap::new(),
+            assertions: BTreeMap::new(),
+            token_error: None,
             access_tokens: BTreeMap::new(),
             domains: BTreeMap::new(),
             verified_elsewhere: BTreeSet::new(),
@@ -58,33 +68,6 @@ impl Default for Tenant {
             numbers: BTreeMap::new(),
         }
     }
-}
-
-/// An application with its service principal in the tenant.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Application {
-    /// Its name.
-    pub name: String,
-    /// Object id of its service principal.
-    pub service_principal: EntraObjectId,
-    /// Its client secrets.
-    #[serde(default)]
-    pub secrets: Vec<AppSecret>,
-    /// App role ids that an administrator consented to.
-    #[serde(default)]
-    pub app_roles: BTreeSet<EntraObjectId>,
-}
-
-/// A client secret.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct AppSecret {
-    /// Its text.
-    pub value: String,
-    /// When it ends; absent: never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<Timestamp>,
 }
 
 /// An issued access token.

@@ -102,7 +102,7 @@ async fn play(point: &Point, seed: u64, expected: &Outcome) -> anyhow::Result<(O
     Ok((hit, (!wrong.is_empty()).then(|| format!("{}\n{}", wrong.join("\n"), tail()))))
 }
 
-fn log_tail(log: &str) -> String {
+pub(super) fn log_tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     let last = &lines[lines.len().saturating_sub(LOG_LINES)..];
     let short = last.iter().map(|line| log_line(line));

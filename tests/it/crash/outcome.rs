@@ -83,8 +83,13 @@ impl Outcome {
             "journal \"connector\" \"PUT\" \"/accounts/{accountKey}/pbxs/{organizationId}\" = 1",
             "journal \"goto-auth\" \"POST\" \"/oauth/token\" = 1",
         ];
+        self.holds(&expected);
+    }
+
+    /// Fails unless every line is there.
+    pub(super) fn holds(&self, expected: &[&str]) {
         for line in expected {
-            assert!(self.lines.contains(line), "{line} is missing in {:#?}", self.lines);
+            assert!(self.lines.contains(*line), "{line} is missing in {:#?}", self.lines);
         }
     }
 }
@@ -172,6 +177,10 @@ impl Lines {
             all.filter(|run| run["kind"] == kind).count()
         };
         self.add("pushes", runs("Push"));
+        self.add(
+            "pushes of nothing new",
+            connectors.iter().map(|connector| pushes_of_nothing(connector)).sum::<usize>(),
+        );
         self.add("imports", runs("Directory"));
         self.add("changes of pairs", connectors.iter().filter_map(|it| it["revision"].as_u64()).sum::<u64>());
         self.add("puts of pairs", connectors.iter().filter_map(|it| it["puts"].as_u64()).sum::<u64>());
@@ -196,6 +205,13 @@ impl Lines {
         );
         Ok(())
     }
+}
+
+/// Pushes before which nothing had changed since the one before.
+fn pushes_of_nothing(connector: &Value) -> usize {
+    let runs = connector["runs"].as_array().into_iter().flatten().filter(|run| run["kind"] == "Push");
+    let revisions: Vec<u64> = runs.filter_map(|run| run["revision"].as_u64()).collect();
+    revisions.windows(2).filter(|pair| pair[0] == pair[1]).count()
 }
 
 /// Times, ports and the names of runs differ from play to play.

@@ -22,7 +22,7 @@ pub(super) const POLICY: &str = "head-office";
 pub(super) const TOKENS: &str = "teams-connector-tokens";
 
 /// How long one play may take; one that takes longer hangs.
-const PATIENCE: Duration = Duration::from_mins(3);
+const PATIENCE: Duration = Duration::from_mins(5);
 /// Simulated seconds for each real second: most of a play is waiting for the connector.
 const SPEED: &str = "80";
 /// Intervals until everything is as it was without the crash, on the worst of days.
@@ -39,6 +39,8 @@ pub(super) enum Variant {
     TokensKept,
     /// As fresh, and the vendors have a good day: what is not read completely shows on account and policy.
     Calm,
+    /// As fresh, with so many people who can all be connected instead of the demo world.
+    People(u32),
 }
 
 /// Another one in each run; `IT_SEED` replays one.
@@ -66,8 +68,14 @@ impl Play {
         let environment = harness::prepare_with(name, |setup| {
             setup.proxied = true;
             let seed = seed.to_string();
-            let flags = ["--demo", "--clock", "auto", "--speed", SPEED, "--humans", "manual", "--seed", &seed];
+            let flags = ["--clock", "auto", "--speed", SPEED, "--humans", "manual", "--seed", &seed];
             setup.simulator = flags.map(str::to_owned).to_vec();
+            let people = if let Variant::People(people) = variant { people.to_string() } else { String::new() };
+            let world: &[&str] = match variant {
+                Variant::People(_) => &["--users", &people, "--licenses", &people, "--unmatched", "0"],
+                _ => &["--demo"],
+            };
+            setup.simulator.extend(world.iter().copied().map(str::to_owned));
             if variant == Variant::Calm {
                 setup.simulator.push("--calm".to_owned());
             }
@@ -95,11 +103,16 @@ impl Play {
     /// has passed since. What is expected may take some intervals more: vendors have bad days.
     pub(super) async fn to_the_end(&self, expected: Option<&Outcome>) -> anyhow::Result<Outcome> {
         self.environment.apply(&self.environment.samples()?).await?;
+        self.act(self.finish(|seen| expected.is_none_or(|expected| expected == seen))).await
+    }
+
+    /// Starts the operator and keeps it running, with somebody who signs in, until the script has ended.
+    pub(super) async fn act<T>(&self, script: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
         let all = async {
             tokio::select! {
                 ended = self.keep_running() => Err(ended.err().context("the operator is not kept running")?),
                 ended = self.sign_in() => Err(ended.err().context("nobody signs in")?),
-                outcome = self.finish(expected) => outcome,
+                told = script => told,
             }
         };
         tokio::time::timeout(PATIENCE, all).await.context("the play does not end")?
@@ -144,18 +157,24 @@ impl Play {
         }
     }
 
-    async fn finish(&self, expected: Option<&Outcome>) -> anyhow::Result<Outcome> {
+    /// Until policy and account are ready and every run is complete.
+    pub(super) async fn settle(&self) -> anyhow::Result<()> {
         let ready = |object: &Value| condition(object, "Ready") == Some("True");
         let complete = |object: &Value| condition(object, "Complete") == Some("True");
         self.wait("usp", "the policy is ready", |all| all.get(POLICY).filter(|it| ready(it)).map(drop)).await?;
         self.wait("tca", "the account is ready", |all| all.get(ACCOUNT).filter(|it| ready(it)).map(drop)).await?;
-        self.wait("usrun", "every run is complete", |all| all.values().all(complete).then_some(())).await?;
+        self.wait("usrun", "every run is complete", |all| all.values().all(complete).then_some(())).await
+    }
+
+    /// What there is when everything has ended and at least one interval has passed since; some more until it is as expected.
+    pub(super) async fn finish(&self, is_expected: impl Fn(&Outcome) -> bool) -> anyhow::Result<Outcome> {
+        self.settle().await?;
         self.control().set_clock("Explicit", None).await?;
         let mut outcome = None;
         for _ in 0..INTERVALS {
             self.pass_interval().await?;
             let seen = Outcome::read(&self.environment).await?;
-            if seen.is_quiet() && expected.is_none_or(|expected| *expected == seen) {
+            if seen.is_quiet() && is_expected(&seen) {
                 return Ok(seen);
             }
             outcome = Some(seen);
@@ -175,7 +194,12 @@ impl Play {
         }
     }
 
-    async fn wait<T>(&self, kind: &str, what: &str, found: impl FnMut(&Objects) -> Option<T>) -> anyhow::Result<T> {
+    pub(super) async fn wait<T>(
+        &self,
+        kind: &str,
+        what: &str,
+        found: impl FnMut(&Objects) -> Option<T>,
+    ) -> anyhow::Result<T> {
         let api = objects::api(self.environment.client(), self.environment.namespace(), kind)?;
         objects::wait(&api, what, PATIENCE, found).await
     }

@@ -156,7 +156,14 @@ impl World {
     /// A policy whose run needs an import begun after this.
     pub(super) fn demand(&mut self, pbx_id: &str, needs_import_after: Option<Timestamp>) {
         let name = format!("policy-{}", self.policies.len());
-        self.policies.push(PolicyDemand { name, pbx: pbx(pbx_id), needs_import_after, strange: None });
+        self.policies.push(PolicyDemand {
+            name,
+            pbx: pbx(pbx_id),
+            needs_import_after,
+            disconnects: false,
+            replaces_since: None,
+            strange: None,
+        });
     }
 }
 

@@ -195,6 +195,26 @@ fn a_running_push_is_not_started_again() {
     assert_eq!(world.plan().steps, vec![]);
 }
 
+/// R13: one push carries both halves of a replacement, and a removal whole, but for a run that waits it does not wait for ever.
+#[test]
+fn a_push_waits_for_a_run_that_takes_service_away() {
+    let mut world = waiting_for_push();
+    world.add_user(minute(119));
+    world.demand(HEAD, None);
+    world.policies[0].disconnects = true;
+    assert_eq!(world.plan().steps, vec![]);
+    world.now = minute(121);
+    assert!(matches!(world.plan().steps[..], [AccountStep::StartPush { .. }]));
+    world.policies[0].replaces_since = Some(minute(119));
+    assert_eq!(world.plan().steps, vec![]);
+    assert!(matches!(world.plan().next, Next::At(_, ReadingKind::Account)));
+    world.now = minute(134);
+    assert!(matches!(world.plan().steps[..], [AccountStep::StartPush { .. }]));
+    world.now = minute(120);
+    (world.policies[0].disconnects, world.policies[0].replaces_since) = (false, None);
+    assert!(matches!(world.plan().steps[..], [AccountStep::StartPush { .. }]));
+}
+
 /// Two policies share one push, and one push carries the changes of a whole run.
 #[test]
 fn a_push_waits_for_the_runs_of_all_policies_but_not_for_ever() {

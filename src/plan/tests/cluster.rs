@@ -18,6 +18,9 @@ use crate::plan::snapshot::Snapshot;
 use crate::plan::user_plan::{PlannedUser, RunPlan, UserPlan, Write};
 use crate::plan::user_sync::user_sync;
 
+/// Most steps that are sent at once.
+const BATCH: usize = 25;
+
 /// The process ended before a write.
 #[derive(Debug)]
 pub(super) struct Crash;
@@ -213,8 +216,10 @@ impl Cluster {
             self.users.remove(key);
         }
         let mut outcome = ActOutcome::default();
-        for step in plan.steps() {
-            if acted::must_stop(&plan, &outcome.results) {
+        let batch = plan.batch_size.clamp(1, BATCH);
+        for (index, step) in plan.steps().into_iter().enumerate() {
+            // The executor looks between two batches.
+            if index % batch == 0 && acted::must_stop(&plan, &outcome.results) {
                 break;
             }
             self.write()?;

@@ -120,6 +120,7 @@ fn one_refused_user_blocks_nobody() {
 #[test]
 fn too_many_failures_stop_the_run() {
     let mut cluster = Cluster::of(10);
+    cluster.spec.rollout.batch_size = 5;
     cluster.world.refuses = (0..5).map(|index| (key(index), Reason::Rejected)).collect();
     let plan = cluster.pass();
     cluster.between(&plan);

@@ -41,6 +41,17 @@ pub struct Session {
     pub account_key: AccountKey,
     /// Application id of the operator's own app registration.
     pub app_id: String,
+    /// Tells whether the Secrets are those of an earlier session.
+    pub credentials: Fingerprint,
+}
+
+/// The hash of everything that the Secrets of an account hold for it. It can only be compared: it is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+/// Adds a value to the hash of the Secrets.
+fn note(seen: &mut Sha256, value: &SecretString) {
+    seen.update(Sha256::digest(value.expose_secret().as_bytes()));
 }
 
 /// Why there is no session.
@@ -103,37 +114,44 @@ impl Sessions {
         let api = spec.connector.api.as_ref().ok_or_else(|| invalid("spec.connector.api", &"it is missing"))?;
         let endpoint = connector_endpoint(&api.endpoint, &self.allowed_hosts)
             .map_err(|error| invalid("spec.connector.api.endpoint", &error))?;
-        let goto = self.goto(account).await?;
-        let entra = self.entra(account).await?;
+        let mut seen = Sha256::new();
+        let goto = self.goto(account, &mut seen).await?;
+        let entra = self.entra(account, &mut seen).await?;
         let app_id = entra.client_id.clone();
         let connector = match &api.credentials_secret_ref {
             None => self.connections.connector(&endpoint, account_key.clone(), &goto),
             Some(reference) => {
                 let token = self.secret(account, reference).await?.required("token")?;
+                note(&mut seen, &token);
                 self.connections.connector_with_token(&endpoint, account_key.clone(), token)
             }
         };
-        Ok(Session { goto, graph: self.connections.graph(entra), connector, account_key, app_id })
+        let (graph, credentials) = (self.connections.graph(entra), Fingerprint(seen.finalize().into()));
+        Ok(Session { goto, graph, connector, account_key, app_id, credentials })
     }
 
-    async fn goto(&self, account: &TeamsConnectorAccount) -> Result<GotoClient, SessionError> {
+    async fn goto(&self, account: &TeamsConnectorAccount, seen: &mut Sha256) -> Result<GotoClient, SessionError> {
         let secret = self.secret(account, &account.spec.goto.credentials_secret_ref).await?;
         let client_id = secret.required("clientId")?.expose_secret().to_owned();
         let client_secret = secret.required("clientSecret")?;
+        seen.update(Sha256::digest(client_id.as_bytes()));
+        note(seen, &client_secret);
         if let Some(token) = secret.value("personalAccessToken") {
+            note(seen, &token);
             let grant = GotoGrant::PersonalAccessToken(token);
             let never: Persist = Arc::new(|_| Box::pin(async { Ok(()) }));
             return Ok(self.connections.goto(GotoCredential { client_id, client_secret, grant }, never));
         }
         let source =
             secret.value("refreshToken").ok_or_else(|| secret.missing("refreshToken or personalAccessToken"))?;
+        note(seen, &source);
         let digest = hex::encode(Sha256::digest(source.expose_secret().as_bytes()));
         let newest = self.newest_token(account, source, &digest).await?;
         let grant = GotoGrant::RefreshToken(newest);
         Ok(self.connections.goto(GotoCredential { client_id, client_secret, grant }, self.persist(account, digest)))
     }
 
-    async fn entra(&self, account: &TeamsConnectorAccount) -> Result<EntraCredential, SessionError> {
+    async fn entra(&self, account: &TeamsConnectorAccount, seen: &mut Sha256) -> Result<EntraCredential, SessionError> {
         let microsoft = &account.spec.microsoft365;
         let tenant = microsoft.tenant_id.parse().map_err(|error| invalid("spec.microsoft365.tenantId", &error))?;
         let ClientSecretCredentials { client_id, secret_ref } = microsoft
@@ -143,6 +161,7 @@ impl Sessions {
             .ok_or_else(|| invalid("spec.microsoft365.credentials", &"one kind of credentials is needed"))?;
         let secret = self.secret(account, &NameRef { name: secret_ref.name.clone() }).await?;
         let client_secret = secret.required(&secret_ref.key)?;
+        note(seen, &client_secret);
         Ok(EntraCredential { tenant, client_id: client_id.to_lowercase(), client_secret })
     }
 

@@ -15,7 +15,7 @@ use super::polling::{self, LISTING_LAG};
 use super::protection::Protection;
 use super::readiness::{self, IN_SYNC, Outlook, REFERENCES_RESOLVED, SOURCES_COMPLETE};
 use super::reading::{Gap, Reading};
-use super::records::Records;
+use super::records::{self, Records};
 use super::runs;
 use super::subjects::{Absence, Finding, Subject};
 use crate::api::conditions::{self, Draft};
@@ -91,8 +91,10 @@ pub(super) fn withdraw(
 
 /// Whether it is known what is left of the user.
 fn judge(records: &Records<'_>, reading: &Reading<'_>, subject: &mut Subject<'_>) -> bool {
-    let added = subject.managed == Managed::Added || subject.known.is_none();
-    if added && subject.pair.is_some_and(|pair| records.is_ours(pair)) {
+    let pin = subject.known.and_then(records::pin);
+    let is_added = |pair| records.ownership(subject.managed, pin, pair) == Managed::Added;
+    let cared_for = subject.managed == Managed::Added || subject.known.is_none();
+    if cared_for && subject.pair.is_some_and(is_added) {
         subject.managed = Managed::Added;
         subject.gone = Some(Absence::Policy);
         subject.finding = Finding::Retained(UserStage::Apply);

@@ -369,6 +369,12 @@ impl Planner<'_, '_> {
         })
     }
 
+    /// Users of the open run, if it began and nobody decided about it.
+    fn begun_unasked(&self) -> HashSet<&str> {
+        let run = self.records.disconnect.filter(|run| run.spec.decision.is_none() && guard::done(run) > 0);
+        run.into_iter().flat_map(|run| &run.spec.actions).map(|action| action.user.as_str()).collect()
+    }
+
     /// Candidates in grace who, with what is ripe and done, would exceed the guard: told at once, not a day later.
     fn warning(&self, count: Count) -> Option<EarlyWarning> {
         let in_grace: Vec<_> = self
@@ -376,7 +382,9 @@ impl Planner<'_, '_> {
             .values()
             .filter(|it| matches!(candidates::of(self.records, it), Candidacy::InGrace(_)))
             .collect();
-        let planned = in_grace.len() + self.ripe.len();
+        let own = self.begun_unasked();
+        let others = in_grace.iter().chain(&self.ripe).filter(|it| !own.contains(it.key.as_str()));
+        let planned = own.len() + others.count();
         let taken = can_call(in_grace.iter().copied().chain(self.ripe.iter().copied()));
         let exceeds = !in_grace.is_empty() && count.is_exceeded_by(planned, taken);
         exceeds.then(|| EarlyWarning {

@@ -65,8 +65,7 @@ pub(super) fn bond(records: &Records<'_>, reading: &Reading<'_>, key: &UserKey) 
     let managed = known.map_or(Managed::None, |known| known.spec.managed);
     let pin = known.and_then(records::pin);
     let Some(pair) = reading.pairs.get(key) else { return pin.filter(|_| managed != Managed::None) };
-    let ours = managed == Managed::Adopted || records.is_ours(pair);
-    (ours && pin.is_none_or(|pin| pin == pair.teams_user)).then_some(pair.teams_user)
+    (records.ownership(managed, pin, pair) != Managed::None).then_some(pair.teams_user)
 }
 
 /// Who else is connected with the Microsoft user, by the connector or by a pin that was listed there a moment ago.

@@ -1,17 +1,18 @@
 //! The removal guard: how many may lose service within a window without somebody's approval (R1, R2).
 //!
 //! **Architecture invariant:** what is counted comes from the specs of runs and users and from complete readings. A status may
-//! only say that a run never began; where it is lost, everything counts as done.
+//! only say that a run never began, or that somebody lost service by a run that was deleted; where it is lost, everything counts as
+//! done, also of a run that never began: too many that wait for an approval are better than one too many who lost service (R10).
 
 use std::collections::{BTreeMap, HashSet};
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::observed::KnownRun;
+use super::observed::{KnownRun, KnownUser};
 use super::records::Records;
 use super::runs;
 use super::subjects::Subject;
-use crate::api::{Decision, Guard, Managed, RunAction, RunType};
+use crate::api::{Decision, Guard, Managed, RunAction, RunOperation, RunType};
 use crate::domain::UserKey;
 
 /// What the guard counts, the judged run aside.
@@ -50,10 +51,12 @@ pub(super) fn count(
     let enabled: HashSet<&str> = subjects.values().filter(|it| can_call(it)).map(|it| it.key.as_str()).collect();
     let others = records.disconnects.iter().filter(|run| judged.is_none_or(|judged| judged.name != run.name));
     let within: Vec<_> = others.filter(|run| is_within(run, guard, records.now)).collect();
-    let in_window = within.iter().filter(|run| !was_approved(run)).map(|run| done(run)).sum();
+    let unknown = without_run(records);
+    let in_runs: usize = within.iter().filter(|run| !was_approved(run)).map(|run| done(run)).sum();
+    let in_window = in_runs + unknown.len();
     let of_runs = within.iter().filter(|run| done(run) > 0).map(|run| **run).chain(judged);
-    let touched: HashSet<&str> =
-        of_runs.flat_map(|run| run.spec.actions.iter().map(|action| person(action, &enabled))).collect();
+    let in_runs = of_runs.flat_map(|run| run.spec.actions.iter().map(|action| person(action, &enabled)));
+    let touched: HashSet<&str> = in_runs.chain(unknown).collect();
     let lost = touched.difference(&enabled).count();
     let allowed = allowed(guard, enabled.len() + lost);
     Count { in_window, allowed, enabled: enabled.len() }
@@ -63,6 +66,22 @@ pub(super) fn count(
 fn person<'r>(action: &'r RunAction, enabled: &HashSet<&str>) -> &'r str {
     let new = action.args.new_user.as_deref().filter(|new| enabled.contains(new));
     new.unwrap_or(&action.user)
+}
+
+/// Users of whom only their objects tell that they lost service within the window, for the run was deleted: whether it was approved
+/// is not known, so it counts. What a status says adds to the count and takes nothing from it.
+fn without_run<'r>(records: &'r Records<'_>) -> Vec<&'r str> {
+    let window = records.observed.spec.removal.guard.window.signed();
+    let names: HashSet<&str> = records.disconnects.iter().map(|run| run.name.as_str()).collect();
+    let lost = |known: &&KnownUser| {
+        let change = known.status.last_change.as_ref().filter(|change| {
+            let takes = change.action == RunOperation::Disable || change.action.removes();
+            takes && records.now.duration_since(change.at.0) < window
+        });
+        let begun = known.spec.leaving.as_deref().into_iter().chain(change.map(|change| change.run.as_str()));
+        begun.into_iter().any(|run| !names.contains(run))
+    };
+    records.users.values().copied().filter(lost).map(|known| known.spec.goto_user_key.as_str()).collect()
 }
 
 /// Whether somebody approved the run before its end: what a finished run is said to be raises no limit (R6).

@@ -89,13 +89,11 @@ impl<'a> Judge<'_, 'a> {
 
     /// What happens to somebody who is no longer called for; `None`: nothing was done for the user, or nothing is left of it.
     pub(super) fn leave(&self, subject: &mut Subject<'a>, stage: UserStage) -> Option<Finding> {
-        let cared_for = subject.managed != Managed::None || self.is_ours(subject);
-        if cared_for && subject.pair.is_some() {
-            if subject.managed == Managed::None {
-                subject.managed = Managed::Added;
-            }
-            return Some(Finding::Retained(stage));
+        if subject.pair.is_some() {
+            subject.managed = self.care(subject);
+            return (subject.managed != Managed::None).then_some(Finding::Retained(stage));
         }
+        let cared_for = subject.managed != Managed::None;
         if cared_for && subject.is_leaving() && !is_freed(self.records, self.reading, subject) {
             return Some(Finding::Leaving);
         }
@@ -154,6 +152,18 @@ impl<'a> Judge<'_, 'a> {
         let agree = alone && self.previous.is_some_and(|it| it.matches_nobody(&subject.key));
         if agree && subject.managed == Managed::Adopted && subject.pair.is_some() && !was_matched {
             subject.gone = Some(Absence::Match);
+        }
+    }
+
+    /// In whose care the pair is by what is stored. Where somebody else's took its place the user is released; one with our mark and
+    /// another Microsoft user is kept in mind and never taken, for without its object it would look like ours.
+    pub(super) fn care(&self, subject: &Subject<'a>) -> Managed {
+        let Some(pair) = subject.pair else { return Managed::None };
+        let pin = subject.known.and_then(records::pin);
+        match (self.records.ownership(subject.managed, pin, pair), subject.managed) {
+            (Managed::None, Managed::None) if self.records.is_ours(pair) => Managed::Added,
+            (Managed::None, stored) if self.records.is_ours(pair) => stored,
+            (whose, _) => whose,
         }
     }
 

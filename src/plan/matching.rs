@@ -61,7 +61,7 @@ impl<'a> Judge<'_, 'a> {
         if self.previous.is_none_or(|it| it.has_teams_user(id)) {
             return Some(Finding::Keep);
         }
-        (subject.managed != Managed::None && subject.pair.is_some()).then(|| {
+        (subject.managed != Managed::None && self.care(subject) != Managed::None).then(|| {
             subject.gone = Some(Absence::TeamsUser);
             Finding::Retained(UserStage::Match)
         })
@@ -155,12 +155,15 @@ impl<'a> Judge<'_, 'a> {
         let finding = self.let_go(subject)?;
         let equal = |it: &Presence<'_>| self.is_automatic() && it.names.share_an_address(&subject.key, id);
         if finding != Finding::Keep && !equal(&self.reading.presence) {
+            if self.is_automatic() && subject.person.is_none_or(|person| person.user.address.is_none()) {
+                // Whom the address would match no last look can tell. Calls that a run forbade are given back meanwhile.
+                return Some(if subject.is_leaving() { finding } else { Finding::Keep });
+            }
             let agrees = self.previous.is_some_and(|it| !equal(it)) && self.rows_before.of(&subject.key).is_none();
             if !agrees {
                 return Some(Finding::Keep);
             }
-            let has_address = subject.person.is_some_and(|person| person.user.address.is_some());
-            subject.gone = Some(if self.is_automatic() && has_address { Absence::Match } else { Absence::Rule });
+            subject.gone = Some(if self.is_automatic() { Absence::Match } else { Absence::Rule });
         }
         Some(finding)
     }

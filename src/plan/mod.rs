@@ -19,6 +19,7 @@ mod matching;
 mod names;
 mod numbers;
 pub mod observed;
+mod ownership;
 mod placing;
 mod polling;
 mod protection;

@@ -44,16 +44,12 @@ impl<'a> Judge<'_, 'a> {
         fault.map_or_else(|| self.wanted(subject), |fault| at(Some(fault), fault))
     }
 
-    /// Whose pair it is. A pair with another id, or added by somebody else and not adopted, is nobody's but theirs.
+    /// Whose the pair of a matched user is: one that was there before the policy and that nothing is stored of is adopted.
     fn ownership(&self, subject: &Subject<'a>, teams: &TeamsUser) -> Managed {
         let Some(pair) = subject.pair else { return subject.managed };
-        let same = pair.teams_user == teams.id;
-        match subject.managed {
-            Managed::Adopted if same => Managed::Adopted,
-            Managed::None | Managed::Added if same && self.records.is_ours(pair) => Managed::Added,
-            Managed::None if same && subject.known.is_none() && self.records.adoption.covers(pair) => Managed::Adopted,
-            Managed::None | Managed::Added | Managed::Adopted => Managed::None,
-        }
+        let adopts = subject.known.is_none() && self.records.adoption.covers(pair) && !self.records.is_ours(pair);
+        let managed = if adopts { Managed::Adopted } else { subject.managed };
+        self.records.ownership(managed, Some(teams.id), pair)
     }
 
     /// A user whom the connector accepted, or who was adopted, and who is not in its listing.

@@ -6,6 +6,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::adoption;
 use super::observed::{KnownRun, KnownUser, ObservedPolicy};
+use super::ownership::{self, Evidence};
 use super::polling;
 use super::run_status::Wait;
 use super::runs::{self, Held};
@@ -205,15 +206,15 @@ impl<'a> Records<'a> {
         pair.external_id.as_deref() == Some(self.observed.external_id)
     }
 
-    /// Whether the pair is the one that this policy added for the user, or took over: one that somebody made since, or gave another
-    /// Microsoft user, is nobody's but theirs (R8).
+    /// Whose the pair is, of whoever is `managed` so and to have this Microsoft user.
+    pub(super) fn ownership(&self, managed: Managed, expected: Option<EntraObjectId>, pair: &ConnectorUser) -> Managed {
+        let is_marked = self.is_ours(pair);
+        ownership::of(Evidence { managed, is_marked, expected, actual: pair.teams_user })
+    }
+
+    /// Whether the pair is the one that this policy added for the user, or took over, and somebody has said so (R8).
     pub(super) fn owns(&self, managed: Managed, known: &KnownUser, pair: &ConnectorUser) -> bool {
-        let is_marked = match managed {
-            Managed::None => false,
-            Managed::Added => self.is_ours(pair),
-            Managed::Adopted => true,
-        };
-        is_marked && pin(known).is_none_or(|pin| pin == pair.teams_user)
+        managed != Managed::None && self.ownership(managed, pin(known), pair) != Managed::None
     }
 
     /// Whether the run that disabled the user found him by id later: he gets the calls back before anything else is done.

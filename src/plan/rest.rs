@@ -7,6 +7,8 @@
 //! - the mark of the first complete plan, older than the oldest object: the mark and the objects of that plan have one time. It
 //!   tells of policies that only adopted.
 //!
+//! Where the runs alone were deleted nothing rests: the guard counts what the user objects tell.
+//!
 //! Where a policy that only adopted lost the mark too, nothing tells. Before the first new object is stored nobody is a candidate,
 //! for ownership and grace are taken from stored specs alone.
 //!

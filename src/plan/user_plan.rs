@@ -12,8 +12,8 @@ use super::runs::MAX_ACTIONS;
 pub use super::subjects::Absence;
 use crate::api::conditions::{self, Draft};
 use crate::api::{
-    BlockedReason, Counters, Failure, Managed, Mapping, PairValues, PendingAction, Removals, RunOperation, RunSummary,
-    TeamsConnectorUserSpec, TeamsConnectorUserStatus, UserCounts, UserSyncRunSpec, UserSyncRunStatus,
+    BlockedReason, Counters, Decision, Failure, Managed, Mapping, PairValues, PendingAction, Removals, RunOperation,
+    RunSummary, TeamsConnectorUserSpec, TeamsConnectorUserStatus, UserCounts, UserSyncRunSpec, UserSyncRunStatus,
 };
 use crate::domain::{Address, E164, EntraObjectId, UserKey};
 
@@ -239,6 +239,14 @@ impl UserPlan {
     #[must_use]
     pub fn run_plans(&self) -> [&RunPlan; 2] {
         [&self.disconnect, &self.run]
+    }
+
+    /// Whether somebody denied a run since that the plan goes on with. `decisions`: names of the runs, and what is decided by now.
+    #[must_use]
+    pub fn is_denied(&self, mut decisions: impl Iterator<Item = (String, Option<Decision>)>) -> bool {
+        let goes_on =
+            |name: &str| self.run_plans().iter().any(|it| matches!(it, RunPlan::Resume(run) if run.name == name));
+        decisions.any(|(name, decision)| decision == Some(Decision::Deny) && goes_on(&name))
     }
 
     /// Every way in which the plan contradicts itself; a plan with one must not be carried out.

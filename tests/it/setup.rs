@@ -123,5 +123,5 @@ async fn counted(stage: &Stage) -> String {
         let route = text("route").replace("/accounts/{accountKey}", "A").replace("A/pbxs/{organizationId}", "P");
         *counts.entry(format!("{} {} {route}", text("api"), text("method"))).or_default() += 1;
     }
-    counts.iter().map(|(call, count)| format!("{count} {call}\n")).collect()
+    counts.iter().map(|(call, count)| format!("{count} {call}")).collect::<Vec<_>>().join("\n")
 }

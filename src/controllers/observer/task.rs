@@ -14,7 +14,7 @@ use crate::api::{DomainManager, Reason, TeamsConnectorAccount};
 use crate::clock::Clock;
 use crate::controllers::error::PassError;
 use crate::controllers::frame::later;
-use crate::controllers::session::Sessions;
+use crate::controllers::session::{Fingerprint, Sessions};
 use crate::plan::observed::{Problem, ReadingKind};
 use crate::plan::snapshot::Snapshot;
 use crate::runtime::metrics::Metrics;
@@ -34,6 +34,8 @@ pub(super) struct Task {
     tenant: TenantUsers,
     doubts: Doubts,
     failures: u32,
+    /// What the last reading was made with.
+    credentials: Option<Fingerprint>,
 }
 
 /// At once for a spec that nobody has looked at; else spread, so that a restart with many accounts is no burst.
@@ -66,6 +68,7 @@ impl Task {
             tenant: TenantUsers::default(),
             doubts: Doubts::default(),
             failures: 0,
+            credentials: None,
         }
     }
 
@@ -104,16 +107,24 @@ impl Task {
         let tried_at = if kind == ReadingKind::Full { Some(began) } else { before.tried_at };
         match self.sessions.open(account).await {
             Ok(session) => {
+                let is_swapped = self.credentials.as_ref().is_some_and(|last| *last != session.credentials);
+                let (before, kind) = if is_swapped {
+                    (self.tenant, self.doubts) = (TenantUsers::default(), Doubts::default());
+                    (anew(before), ReadingKind::Full)
+                } else {
+                    (before, kind)
+                };
+                self.credentials = Some(session.credentials.clone());
                 let old = before.snapshot.clone().unwrap_or_default();
                 let (session, metrics, doubts) = (&session, &self.metrics, &self.doubts);
                 let manages_domains = account.spec.domain.activation.managed_by == DomainManager::Operator;
                 let reader = super::reading::Reader { session, metrics, doubts, manages_domains, began };
-                let mut snapshot = reader.read(account, kind, &old, &mut self.tenant).await;
+                let mut snapshot = Box::pin(reader.read(account, kind, &old, &mut self.tenant)).await;
                 let mut previous = before.previous;
                 if kind == ReadingKind::Full {
                     snapshot.round = old.round + 1;
                     snapshot.full_reading_at = Some(began);
-                    previous = before.snapshot;
+                    previous = before.snapshot.filter(|_| !is_swapped);
                 }
                 let snapshot = Some(Arc::new(snapshot));
                 self.publisher.send_replace(Reading { snapshot, previous, problem: None, tried_at });
@@ -139,9 +150,35 @@ impl Task {
     }
 }
 
+/// Nothing that was read with other credentials is the first of two readings that agree (R5): the Secret may mean another account,
+/// or see less of this one. The count of the readings goes on.
+fn anew(before: Reading) -> Reading {
+    let round = before.snapshot.as_ref().map_or(0, |snapshot| snapshot.round);
+    let unread = Snapshot { round, ..Snapshot::default() };
+    Reading { snapshot: Some(Arc::new(unread)), previous: None, ..before }
+}
+
 /// The account's plan says when it is asked again, as for any other trouble with Secrets.
 fn unreadable(error: &PassError) -> Problem {
     tracing::warn!(cause = error.cause(), "a Secret could not be read");
     let message = "The API server could not be asked for the Secrets of the account.".to_owned();
     Problem { reason: Reason::SecretUnreadable, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::snapshot::Source;
+
+    /// R5: a swapped Secret leaves nothing behind that a later reading could agree with; the count of readings goes on.
+    #[test]
+    fn what_was_read_with_other_credentials_counts_no_more() {
+        let read = |round| {
+            let goto_users = Source::complete(Vec::new(), Timestamp::UNIX_EPOCH);
+            Some(Arc::new(Snapshot { round, goto_users, ..Snapshot::default() }))
+        };
+        let after = anew(Reading { snapshot: read(7), previous: read(6), ..Reading::default() });
+        let unread = after.snapshot.unwrap();
+        assert!(unread.round == 7 && unread.goto_users.known().is_none() && after.previous.is_none());
+    }
 }

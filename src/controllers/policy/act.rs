@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use kube::ResourceExt as _;
+
 use super::look::{Found, Look};
 use crate::api::{Reason, RunOperation, TeamsConnectorAccount, UserSyncPolicy};
 use crate::clients::connector::BATCH_LIMIT;
@@ -19,7 +21,8 @@ use crate::plan::user_plan::{Step, UserPlan};
 const ACTING: Duration = Duration::from_mins(1);
 
 /// Sends the steps in batches of 25. After one that was not answered nothing more is sent in this pass: the next reading tells
-/// what became of it. Nor is anything once the policy or its account was suspended, edited or deleted (R22).
+/// what became of it. Nor is anything once the policy or its account was suspended, edited or deleted, or a
+/// run of the plan denied (R22).
 ///
 /// # Errors
 /// When the API server could not be asked for a Secret; nothing was sent then.
@@ -41,7 +44,10 @@ pub(super) async fn act(
     let executor = Executor { plan, pbx, session: &session };
     for batch in plan.steps().chunks(plan.batch_size.clamp(1, BATCH_LIMIT)) {
         let stopped = outcome.refusal.is_some() || acted::must_stop(plan, &outcome.results);
-        if stopped || began.elapsed() > ACTING || !ctx.is_as_planned(policy, account) {
+        let runs = ctx.runs_of(policy);
+        let decisions = runs.iter().map(|run| (run.name_any(), run.spec.decision));
+        let is_called_off = !ctx.is_as_planned(policy, account) || plan.is_denied(decisions);
+        if stopped || is_called_off || began.elapsed() > ACTING {
             break;
         }
         executor.carry_out(batch, &mut outcome).await;
@@ -78,6 +84,11 @@ impl Executor<'_> {
             }
         }
         if steps.is_empty() {
+            return;
+        }
+        // A permission that was withdrawn since would let everybody look gone.
+        if let Err(refusal) = look.witness(self.plan, &steps).await {
+            outcome.refusal = Some(refusal);
             return;
         }
         match send(&steps, self.pbx, self.session).await {

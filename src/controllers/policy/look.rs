@@ -1,7 +1,10 @@
 //! The last look by id before service is taken away. It can only veto.
 //!
 //! GoTo answers 404 also for want of a permission, so a look that does not find the witness, who is known to be there, proves
-//! nothing about anybody (R5).
+//! nothing about anybody (R5). The witness is asked for before the looks of a batch and again after them.
+//!
+//! Where nobody is known to be there, nothing can tell whether a look is answered truly: then only a run that somebody approved
+//! goes on. Two complete readings agree about its users, and a human was shown that nobody would be left.
 
 use crate::api::{Decision, Reason};
 use crate::clients::error::{ApiError, Class};

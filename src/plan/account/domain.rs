@@ -147,9 +147,8 @@ fn step(view: &View, domain: &Domain) -> Option<AccountStep> {
     let tenant = tenant_domain(view, domain)?;
     let name = domain.name.clone();
     match (&tenant.state, domain.state) {
-        (_, DomainState::Failed) => None,
         (TenantDomainState::Verified, DomainState::Activated) => removal(tenant.user.as_ref()?),
-        (_, DomainState::Activated) => None,
+        (_, DomainState::Activated | DomainState::Failed) => None,
         (TenantDomainState::Verified, _) => activation(view, name, tenant.user.as_ref()),
         (TenantDomainState::Absent, _) => Some(AccountStep::AddDomain { name }),
         (TenantDomainState::Unverified { text: Some(text) }, DomainState::Reserved) => {
@@ -172,11 +171,13 @@ fn activation(view: &View, domain: String, user: Option<&DomainUser>) -> Option<
 
 /// First the license, so that the seat is free at once; then the user.
 fn removal(user: &DomainUser) -> Option<AccountStep> {
-    let removal = || match is_licensed(user) {
-        true => AccountStep::RemoveLicenses { user: user.id, skus: user.skus.clone() },
-        false => AccountStep::DeleteTemporaryUser { user: user.id },
-    };
-    domains::is_ours(user).then(removal)
+    if !domains::is_ours(user) {
+        None
+    } else if is_licensed(user) {
+        Some(AccountStep::RemoveLicenses { user: user.id, skus: user.skus.clone() })
+    } else {
+        Some(AccountStep::DeleteTemporaryUser { user: user.id })
+    }
 }
 
 fn is_licensed(user: &DomainUser) -> bool {

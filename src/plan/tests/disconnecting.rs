@@ -665,3 +665,16 @@ fn until_called(cluster: &mut Cluster, op: RunOperation, times: usize) {
     }
     panic!("{op:?} is not sent {times} times");
 }
+
+/// R22: a run that is denied while it goes on calls off the rest of the pass; another run that was denied does not.
+#[test]
+fn a_denial_calls_off_the_plan_that_goes_on_with_the_run() {
+    let mut cluster = removing(3, RemovalAction::Remove);
+    leaves(&mut cluster, 0);
+    cluster.pass();
+    let plan = cluster.pass();
+    let run = disconnects(&cluster)[0].name.clone();
+    let denied = |name: &str| plan.is_denied([(name.to_owned(), Some(Decision::Deny))].into_iter());
+    assert!(denied(&run) && !denied("another"));
+    assert!(!plan.is_denied([(run, Some(Decision::Approve))].into_iter()));
+}

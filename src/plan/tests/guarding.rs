@@ -221,6 +221,25 @@ fn too_many_in_grace_is_an_early_warning() {
     assert!(cluster.users.contains_key(&key(0)) && disconnects(&cluster).is_empty());
 }
 
+/// What the open run took already is part of the warning.
+#[test]
+fn the_early_warning_counts_what_the_open_run_took() {
+    let mut cluster = guarded(30);
+    cluster.spec.rollout.batch_size = 1;
+    cluster.generation += 1;
+    cluster.settle();
+    cluster.world.remove_person(0);
+    leaves(&mut cluster, 1);
+    while left(&cluster) == 30 {
+        let plan = cluster.pass();
+        cluster.between(&plan);
+    }
+    (2..4).for_each(|index| cluster.world.remove_person(index));
+    cluster.read_twice();
+    let warning = cluster.pass().warning.map(|warning| (warning.users, warning.allowed));
+    assert_eq!((warning, left(&cluster), disconnects(&cluster).len()), (Some((4, 3)), 29, 1));
+}
+
 /// Everything that the operator stored for the policy vanishes, the policy itself is put back as it was written.
 fn vanish(cluster: &mut Cluster) {
     cluster.users.clear();
@@ -268,6 +287,27 @@ fn removals_rest_for_a_window_when_every_object_of_an_older_policy_vanished() {
         cluster.settle();
         assert_eq!(left(&cluster), 7);
     }
+}
+
+/// R1, R10: where the runs alone were deleted, the user objects tell who lost service within the window.
+#[test]
+fn the_users_tell_the_window_when_the_runs_were_deleted() {
+    let mut cluster = guarded(10);
+    cluster.world.remove_person(0);
+    leaves(&mut cluster, 1);
+    cluster.settle();
+    cluster.runs.clear();
+    cluster.restart();
+    cluster.settle();
+    let removed_at = cluster.now;
+    assert_eq!((left(&cluster), cluster.status.removals.unwrap().in_window), (8, 2));
+    leaves(&mut cluster, 2);
+    cluster.settle_while_waiting();
+    assert_eq!(cluster.condition(GUARD_TRIPPED), is("True", Reason::RemovalGuardTripped));
+    cluster.now = removed_at + minutes(24 * 60 + 1);
+    cluster.read_twice();
+    cluster.settle_while_waiting();
+    assert_eq!((left(&cluster), cluster.status.removals.unwrap().in_window), (7, 1));
 }
 
 /// It looks again when the rest is over.

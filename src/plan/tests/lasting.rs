@@ -86,6 +86,8 @@ fn a_pair_that_somebody_made_in_the_place_of_ours_is_not_touched() {
         }
         assert_eq!(cluster.other_calls, [], "{id}");
         assert!(cluster.world.pair(0).enabled);
+        let is_marked = id == super::world::OURS;
+        assert_eq!(cluster.users.contains_key(&key(0)), is_marked, "somebody else's: released, not in grace for ever");
     }
 }
 

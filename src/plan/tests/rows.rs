@@ -252,6 +252,32 @@ fn a_match_without_origin_is_lost_after_the_grace_period() {
     }
 }
 
+/// R5: whose GoTo user lists no address may match by it any time, so a deleted row takes nothing away until the address is read.
+#[test]
+fn a_deleted_row_takes_nothing_away_while_no_address_is_listed() {
+    let mut cluster = removing(3, RemovalAction::Remove);
+    cluster.world.teams[0].upn_address = None;
+    cluster.world.teams[0].mail_address = None;
+    rows(&mut cluster, &[("1000", &teams_id(0).to_string())]);
+    cluster.read_twice();
+    cluster.settle();
+    let address = cluster.world.people[0].address.take();
+    rows(&mut cluster, &[]);
+    for _ in 0..2 {
+        cluster.read_twice();
+        cluster.settle();
+        cluster.now += minutes(3_000);
+    }
+    assert_eq!((cluster.state(0), cluster.other_calls.len()), (Some(UserState::Connected), 0));
+    cluster.world.people[0].address = address;
+    for _ in 0..2 {
+        cluster.read_twice();
+        cluster.settle();
+        cluster.now += minutes(61);
+    }
+    assert_eq!((cluster.state(0), cluster.other_calls.len()), (Some(UserState::Blocked), 2));
+}
+
 /// R5: the other address of the Microsoft user is not nobody's, so that a last look by id and the plan agree.
 #[test]
 fn a_deleted_row_takes_nothing_away_while_the_addresses_are_equal() {

@@ -73,8 +73,8 @@ fn a_domain_is_set_up_and_its_user_removed_again() {
         stands(&mut world, connector, tenant, user);
         let steps = steps(&world);
         world.pass();
-        let (status, reason) = world.condition(DOMAIN_ACTIVATED).unwrap();
-        told.push(format!("{status} {reason}: {}", steps.join(", ")));
+        let (holds, reason) = world.condition(DOMAIN_ACTIVATED).unwrap();
+        told.push(format!("{holds} {reason}: {}", steps.join(", ")));
     }
     insta::assert_snapshot!(told.join("\n"), @r"
     False DomainVerificationPending: add a1.sbc.example to the tenant

@@ -67,13 +67,14 @@ struct Pattern {
     filled: Option<(&'static str, &'static str, &'static str)>,
 }
 
-const PATTERNS: [Pattern; 6] = [
+const PATTERNS: [Pattern; 7] = [
     Pattern {
         regex: "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
         sample: "00000000-0000-4000-8000-0000000000ff",
         filled: None,
     },
     Pattern { regex: "^[0-9]{1,20}$", sample: "1234567890", filled: Some(("", "9", "")) },
+    Pattern { regex: "^[A-Z]{2}$", sample: "PT", filled: None },
     Pattern { regex: "^([0-9]+(h|m|s))+$", sample: "1h", filled: None },
     Pattern {
         regex: r"^https://[^\s/?#@]+(/[^\s?#]*)?$",

@@ -62,8 +62,8 @@ async fn a_user_who_is_created_again_is_replaced_in_order() {
         (stage.control().last_sequence().await.unwrap(), changes(&stage).await, pushes(&stage).await);
     let old = recreate(&stage, 1).await;
     stage.advance_until("the run is there", "1m", 40, async || disconnect(&stage).await.is_some()).await;
-    let written = async || changes(&stage).await - changed == 3;
-    stage.advance_until("the pairs are exchanged", "10s", 60, written).await;
+    let written = async || changes(&stage).await - changed >= 3;
+    stage.advance_until("the pairs are exchanged", "10s", 180, written).await;
     until_replaced(&stage, &[old.clone()].into(), 12, "replaced").await;
     stage.rest().await;
     let (now, disabled) = pairs(&stage).await;

@@ -173,7 +173,7 @@ fn gates() -> Vec<Gate> {
             "ConsentGranted",
             "ConsentRevoked",
         ),
-        gate("domain", json!({"edit": "setDomain", "state": "Published"}), "DomainActivated", "DomainUnverified"),
+        gate("domain", json!({"edit": "setDomain", "state": "Failed"}), "DomainActivated", "DomainActivationStuck"),
         gate("verification", json!({"edit": "failVerification"}), "ConnectionVerified", "VerificationFailed"),
         gate("visible", json!({"edit": "setEntitlement", "visible": false, "active": true}), "Entitled", "NotEntitled"),
         gate("active", json!({"edit": "setEntitlement", "visible": true, "active": false}), "Entitled", "NotEntitled"),

@@ -198,11 +198,21 @@ impl Sessions {
         let known = self.lock().get(&uid).filter(|stored| stored.source_sha256 == digest).cloned();
         let stored = match known {
             Some(stored) => stored,
-            None => self.stored_token(account, &uid, digest).await?,
+            None => self.first_known(&uid, self.stored_token(account, &uid, digest).await?),
         };
-        let token = stored.refresh_token.clone().map_or(source, SecretString::from);
-        self.lock().insert(uid, stored);
-        Ok(token)
+        Ok(stored.refresh_token.map_or(source, SecretString::from))
+    }
+
+    /// Keeps what was read, unless a rotation came first: it is the newer one.
+    fn first_known(&self, uid: &str, read: StoredToken) -> StoredToken {
+        let mut rotated = self.lock();
+        match rotated.get(uid).filter(|known| known.source_sha256 == read.source_sha256) {
+            Some(newer) => newer.clone(),
+            None => {
+                rotated.insert(uid.to_owned(), read.clone());
+                read
+            }
+        }
     }
 
     async fn stored_token(

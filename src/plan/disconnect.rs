@@ -470,9 +470,14 @@ pub(super) fn restores(records: &Records<'_>, subject: &Subject<'_>, disconnect:
                 }
                 Some(Role::Awaiting | Role::Denied) | None => false,
             },
-            Some(_) => {
-                matches!(disconnect.roles.get(&subject.key), Some(Role::Awaiting | Role::Queued | Role::Executing))
-            }
+            Some(_) => match disconnect.roles.get(&subject.key) {
+                Some(Role::Queued | Role::Executing) => true,
+                // Somebody said no: a new run about others as well keeps nobody without calls until it is decided.
+                Some(Role::Awaiting) => {
+                    records.denied(RunType::Disconnect).all(|denied| denied != subject.key.as_str())
+                }
+                Some(Role::Denied) | None => false,
+            },
             None => false,
         };
     !stays_disabled && subject.pair.is_some_and(|pair| records.owns(subject.managed, known, pair))

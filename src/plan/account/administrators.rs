@@ -56,9 +56,23 @@ pub(super) fn steps(view: &View) -> Vec<AccountStep> {
     if invalid(view) || !view.pbxs.iter().any(|pbx| may(view, pbx, &onboarded)) {
         return Vec::new();
     }
+    let mut taken = false;
     let of_spec = view.observed.spec.administrators.iter().filter_map(|wanted| step(view, all, wanted));
     let removed = unlisted(view, all).map(|known| AccountStep::RemoveAdministrator { email: known.email.clone() });
-    of_spec.chain(removed).collect()
+    // One owner at a time: the next reading tells who is left.
+    let one_owner = |step: &AccountStep| !takes_an_owner(all, step) || !std::mem::replace(&mut taken, true);
+    of_spec.chain(removed).filter(one_owner).collect()
+}
+
+fn takes_an_owner(all: &[Administrator], step: &AccountStep) -> bool {
+    let (email, keeps) = match step {
+        AccountStep::RemoveAdministrator { email } => (email, false),
+        AccountStep::PutAdministrator { administrator } => {
+            (&administrator.email, administrator.role == AdministratorRole::Owner)
+        }
+        _ => return false,
+    };
+    !keeps && find(all, email).is_some_and(|known| known.role == AdministratorRole::Owner.as_str())
 }
 
 fn step(view: &View, all: &[Administrator], wanted: &AdministratorSpec) -> Option<AccountStep> {

@@ -7,6 +7,7 @@ use k8s_openapi::jiff::SignedDuration;
 
 use super::finding::{Finding, Verdict};
 use super::graph;
+use super::next::machine_pause;
 use super::parts::domain_since;
 use super::steps::{AccountStep, may};
 use super::view::{View, is_current};
@@ -151,12 +152,19 @@ fn step(view: &View, domain: &Domain) -> Option<AccountStep> {
         (_, DomainState::Activated | DomainState::Failed) => None,
         (TenantDomainState::Verified, _) => activation(view, name, tenant.user.as_ref()),
         (TenantDomainState::Absent, _) => Some(AccountStep::AddDomain { name }),
+        (TenantDomainState::Unverified { .. }, _) if !is_due(view, domain) => None,
         (TenantDomainState::Unverified { text: Some(text) }, DomainState::Reserved) => {
             Some(AccountStep::PublishDomainText { name, text: text.clone() })
         }
         (TenantDomainState::Unverified { .. }, DomainState::Reserved) => None,
         (TenantDomainState::Unverified { .. }, _) => Some(AccountStep::VerifyDomain { name }),
     }
+}
+
+/// What was accepted and shows nothing yet is asked for again with growing distance.
+fn is_due(view: &View, domain: &Domain) -> bool {
+    let pause = domain_since(view, domain).map_or(SignedDuration::ZERO, |since| machine_pause(view.age(since)));
+    view.observed.last_step.is_none_or(|at| view.age(at) >= pause)
 }
 
 fn activation(view: &View, domain: String, user: Option<&DomainUser>) -> Option<AccountStep> {

@@ -56,7 +56,7 @@ fn earliest(view: &View, looks: impl Iterator<Item = Look>) -> Next {
 }
 
 /// 2 s to 30 s in the first minutes, then minutes.
-fn machine_pause(age: SignedDuration) -> SignedDuration {
+pub(super) fn machine_pause(age: SignedDuration) -> SignedDuration {
     let age = age.as_secs();
     let seconds = if age < 150 { (age / 5).max(SOON.as_secs()) } else { (age / 10).clamp(30, 300) };
     SignedDuration::from_secs(seconds)
@@ -85,7 +85,8 @@ fn verification_since(view: &View) -> Option<Timestamp> {
 }
 
 fn activation_since(view: &View, gates: &[Draft]) -> Option<Timestamp> {
-    let waits = gates.iter().any(|gate| gate.reason == Reason::DomainActivationPending);
+    let pending = [Reason::DomainVerificationPending, Reason::DomainUnverified, Reason::DomainActivationPending];
+    let waits = gates.iter().any(|gate| pending.contains(&gate.reason));
     let domains = view.snapshot.domains.known().filter(|_| waits)?;
     domains.iter().filter_map(|domain| super::parts::domain_since(view, domain)).max()
 }

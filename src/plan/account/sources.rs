@@ -18,9 +18,17 @@ pub(super) fn lines<'a>(view: &View<'a>) -> Vec<SourceLine<'a>> {
     view.snapshot.sources(view.pbxs.iter().map(|pbx| pbx.reading))
 }
 
-/// The first source that failed for such a reason.
+/// The tenant's side of domains that are being set up: their own conditions tell of it, and no policy waits for it.
+const OF_SET_UP: &str = "tenantDomains";
+
+/// The sources that policies need.
+fn needed<'a>(view: &View<'a>) -> Vec<SourceLine<'a>> {
+    lines(view).into_iter().filter(|it| it.name != OF_SET_UP).collect()
+}
+
+/// The first source that policies need and that failed for such a reason.
 pub(super) fn failed_for<'a>(view: &View<'a>, wanted: fn(Reason) -> bool) -> Option<(&'static str, &'a SourceFailure)> {
-    lines(view).iter().find_map(|it| Some((it.name, it.failure.filter(|failure| wanted(failure.reason))?)))
+    needed(view).iter().find_map(|it| Some((it.name, it.failure.filter(|failure| wanted(failure.reason))?)))
 }
 
 /// Who acts, where the table of reasons cannot know.
@@ -31,7 +39,9 @@ fn actor(source: &str, failure: &SourceFailure) -> Option<Actor> {
 /// Who gives the right to read a source: the tenant's administrator, or the one whose GoTo token the other vendors take.
 pub(super) fn who_permits(source: &str) -> Actor {
     match source {
-        "permissions" | "teamsUsers" | "seats" | "numberAssignments" | "voice" => Actor::GlobalAdministrator,
+        "permissions" | "teamsUsers" | "seats" | "numberAssignments" | "voice" | OF_SET_UP => {
+            Actor::GlobalAdministrator
+        }
         _ => Actor::GoToSuperAdministrator,
     }
 }
@@ -106,7 +116,7 @@ pub(super) fn stale(view: &View) -> Option<Problem> {
     if let Some(found) = &view.observed.credentials {
         return too_old(None).then(|| problem(found.reason, &found.message, None));
     }
-    let lines = lines(view);
+    let lines = needed(view);
     let untried = lines.iter().all(|it| it.failure.is_none());
     let is_old = |it: &&SourceLine| {
         if untried { view.is_old(it.read_at) } else { it.failure.is_some() && too_old(it.read_at) }

@@ -678,3 +678,40 @@ fn a_denial_calls_off_the_plan_that_goes_on_with_the_run() {
     assert!(denied(&run) && !denied("another"));
     assert!(!plan.is_denied([(run, Some(Decision::Approve))].into_iter()));
 }
+
+/// R7, R12: a run that began is denied while somebody else is ripe, and a run with both waits for a decision: whoever lost the calls
+/// by the denied one gets them back, whatever becomes of the other.
+#[test]
+fn a_denial_gives_calls_back_though_another_run_waits() {
+    let mut cluster = removing(6, RemovalAction::Remove);
+    for index in [0, 1] {
+        cluster.world.remove_person(index);
+        cluster.read_twice();
+        cluster.pass();
+        cluster.now += minutes(31);
+        cluster.read_twice();
+    }
+    until_called(&mut cluster, RunOperation::Disable, 1);
+    cluster.now += minutes(31);
+    cluster.read_twice();
+    let run = cluster.runs.values_mut().find(|run| run.spec.run_type == RunType::Disconnect).unwrap();
+    run.spec.decision = Some(Decision::Deny);
+    for _ in 0..80 {
+        let plan = cluster.pass();
+        cluster.now += minutes(1);
+        cluster.between(&plan);
+    }
+    let enabled = |index| cluster.world.pairs.iter().any(|pair| pair.key == key(index) && pair.enabled);
+    assert!(enabled(0), "{}", cluster.plan());
+    assert_eq!(
+        (called(&cluster, RunOperation::Enable), called(&cluster, RunOperation::Delete)),
+        (1, 1),
+        "{:?}",
+        states(&cluster)
+    );
+    assert_eq!(
+        (cluster.reason(0), has_pair(&cluster, 1)),
+        (Some(Reason::Denied), false),
+        "who was never denied leaves"
+    );
+}

@@ -182,6 +182,34 @@ fn a_record_that_is_never_seen_is_told_after_two_days() {
     assert_eq!(steps(&world), [format!("let Microsoft verify {NAME}")], "it is tried all the same");
 }
 
+/// A record that is not seen yet is asked for with growing distance, not at every reading.
+#[test]
+fn a_late_record_is_asked_for_with_growing_distance() {
+    let mut world = reserved();
+    stands(&mut world, DomainState::Published, unverified(), None);
+    world.pass();
+    world.now = minute(120 + 60);
+    stands(&mut world, DomainState::Published, unverified(), None);
+    let asked = world.now;
+    for (seconds, count) in [(2, 0), (60, 0), (299, 0), (301, 1)] {
+        world.now = asked + k8s_openapi::jiff::SignedDuration::from_secs(seconds);
+        world.last_step = Some(asked);
+        stands(&mut world, DomainState::Published, unverified(), None);
+        assert_eq!(steps(&world).len(), count, "{seconds} s");
+        assert!(matches!(world.plan().next, crate::plan::observed::Next::At(..)), "{seconds} s: it is looked at again");
+    }
+}
+
+/// What cannot be read of a domain that is being set up holds up no policy.
+#[test]
+fn a_domain_that_cannot_be_read_closes_no_gate_of_its_own() {
+    let mut world = World::set_up();
+    let failed = super::fixture::failed_source(Reason::PermissionMissing);
+    let unread = world.snapshot().tenant_domains.failed(failed);
+    world.snapshot().tenant_domains = unread;
+    assert_eq!(world.plan().write_gate, None);
+}
+
 /// Where the connector manages its domains nothing is done in the tenant; what it leaves over is told.
 #[test]
 fn a_connectors_own_domain_is_only_watched() {

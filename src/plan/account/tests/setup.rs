@@ -299,6 +299,10 @@ fn the_last_owner_stays() {
         assert_eq!(touched(&[owner, heir(Accepted)]), 1, "{wanted:?}");
     }
     let mut world = World::set_up();
+    world.spec.prune_administrators = true;
+    administrators(&mut world, &[], &[owner, heir(Accepted)]);
+    assert_eq!(steps(&world).len(), 1, "one owner at a time, or nobody would be left");
+    let mut world = World::set_up();
     administrators(&mut world, &[("owner@contoso.example", "Viewer")], &[owner]);
     world.pass();
     assert_eq!(world.condition(ADMINISTRATORS_READY), Some(("False".to_owned(), Reason::LastOwner)));

@@ -206,13 +206,11 @@ impl Sessions {
     /// Keeps what was read, unless a rotation came first: it is the newer one.
     fn first_known(&self, uid: &str, read: StoredToken) -> StoredToken {
         let mut rotated = self.lock();
-        match rotated.get(uid).filter(|known| known.source_sha256 == read.source_sha256) {
-            Some(newer) => newer.clone(),
-            None => {
-                rotated.insert(uid.to_owned(), read.clone());
-                read
-            }
+        if let Some(newer) = rotated.get(uid).filter(|known| known.source_sha256 == read.source_sha256) {
+            return newer.clone();
         }
+        rotated.insert(uid.to_owned(), read.clone());
+        read
     }
 
     async fn stored_token(

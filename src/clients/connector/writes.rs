@@ -34,63 +34,63 @@ impl ConnectorClient {
     /// Enters the managing user of card 1, or another one before the invitation was accepted; no mail is sent.
     pub async fn put_account(&self, manager: Manager) -> Result<(), ApiError> {
         let call = self.write(PUT_ACCOUNT, Method::PUT, &[]).json(&PutAccount { manager })?;
-        self.channel.sent(&call).await.map(drop)
+        self.sent(call).await
     }
 
     /// Sends the invitation to the managing user; the same key within 24 h sends no second mail. `AlreadyAccepted`: done.
     pub async fn send_invitation(&self, idempotency_key: &str) -> Result<(), ApiError> {
         let call = self.write(SEND_INVITATION, Method::POST, &["invitation"]);
-        self.channel.sent(&keyed(call, idempotency_key)?).await.map(drop)
+        self.sent(keyed(call, idempotency_key)?).await
     }
 
     /// Adds an administrator or changes the role; no mail is sent. `LastOwner`: nobody would own the account.
     pub async fn put_administrator(&self, email: &str, body: &PutAdministrator) -> Result<(), ApiError> {
         let call = self.write(PUT_ADMINISTRATOR, Method::PUT, &["administrators", email]).json(body)?;
-        self.channel.sent(&call).await.map(drop)
+        self.sent(call).await
     }
 
     /// Sends the invitation to an administrator; the same key within 24 h sends no second mail.
     pub async fn invite_administrator(&self, email: &str, idempotency_key: &str) -> Result<(), ApiError> {
         let call = self.write(INVITE_ADMINISTRATOR, Method::POST, &["administrators", email, "invitation"]);
-        self.channel.sent(&keyed(call, idempotency_key)?).await.map(drop)
+        self.sent(keyed(call, idempotency_key)?).await
     }
 
     /// Removes an administrator. `LastOwner`: nobody would own the account.
     pub async fn delete_administrator(&self, email: &str) -> Result<(), ApiError> {
         let call = self.write(DELETE_ADMINISTRATOR, Method::DELETE, &["administrators", email]);
-        self.channel.sent(&call).await.map(drop)
+        self.sent(call).await
     }
 
     /// Turns switches of a PBX. `SyncMustBeEnabledFirst`: Enable Sync comes before Enable Service.
     pub async fn patch_services(&self, pbx: OrganizationId, body: &PatchServices) -> Result<(), ApiError> {
         let path = ["pbxs", &pbx.to_string(), "services", "teams"];
         let call = self.write(PATCH_SERVICES, Method::PATCH, &path).json(body)?;
-        self.channel.sent(&call).await.map(drop)
+        self.sent(call).await
     }
 
     /// Lets the connector publish the text by which Microsoft recognises the owner of a domain.
     pub async fn publish_domain_text(&self, name: &str, text: &str) -> Result<(), ApiError> {
         let body = PutDomainText { text: text.to_owned() };
         let call = self.write(PUBLISH_DOMAIN_TEXT, Method::PUT, &["domains", name, "verification"]).json(&body)?;
-        self.channel.sent(&call).await.map(drop)
+        self.sent(call).await
     }
 
     /// Asks for links at which the Global Administrator grants what is not granted yet.
     pub async fn request_consents(&self, idempotency_key: &str) -> Result<(), ApiError> {
         let call = self.write(REQUEST_CONSENTS, Method::POST, &["consents", "requests"]);
-        self.channel.sent(&keyed(call, idempotency_key)?).await.map(drop)
+        self.sent(keyed(call, idempotency_key)?).await
     }
 
     /// Binds a PBX; done already is success too.
     pub async fn bind_pbx(&self, pbx: OrganizationId) -> Result<(), ApiError> {
         let call = self.write(BIND_PBX, Method::PUT, &["pbxs", &pbx.to_string()]);
-        self.channel.sent(&call).await.map(drop)
+        self.sent(call).await
     }
 
     /// Starts a verification of a PBX; the same key within 24 h starts no second one.
     pub async fn start_verification(&self, pbx: OrganizationId, idempotency_key: &str) -> Result<(), ApiError> {
         let call = self.write(START_VERIFICATION, Method::POST, &["pbxs", &pbx.to_string(), "verifications"]);
-        self.channel.sent(&keyed(call, idempotency_key)?).await.map(drop)
+        self.sent(keyed(call, idempotency_key)?).await
     }
 
     /// Starts a directory import or a push; the same key within 24 h returns the first one. `SyncRunning`: another is working.
@@ -120,6 +120,11 @@ impl ConnectorClient {
             self.channel.gate(Api::Connector).throttled();
         }
         Ok(reply)
+    }
+
+    /// Sends a call whose answer says no more than that it was accepted.
+    async fn sent(&self, call: Call) -> Result<(), ApiError> {
+        self.channel.sent(&call).await.map(drop)
     }
 
     fn write(&self, route: Route, method: Method, path: &[&str]) -> Call {

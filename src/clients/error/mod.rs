@@ -40,6 +40,18 @@ pub enum Class {
     Resync,
 }
 
+/// Reads [`Class::Absent`] as "there is none", for what a contract says may be missing.
+///
+/// # Errors
+/// Every other error.
+pub fn present<T>(read: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.class() == Class::Absent => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// What the other side answered, as far as it may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {

@@ -9,7 +9,7 @@ use super::wire::{
     AddedLicense, AssignLicense, DnsRecord, Domain, NewDomain, NewUser, Page, PasswordProfile, SetUpUser,
 };
 use super::{GraphClient, pages};
-use crate::clients::error::{ApiError, Class};
+use crate::clients::error::{ApiError, Class, present};
 use crate::clients::http::Call;
 use crate::clients::route::{Api, Route};
 use crate::domain::EntraObjectId;
@@ -114,13 +114,5 @@ impl GraphClient {
 
     fn write(&self, route: Route, method: Method, path: &[&str]) -> Call {
         pages::identified(Call::new(route, method, &self.base, path, &[]))
-    }
-}
-
-fn present<T>(read: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
-    match read {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.class() == Class::Absent => Ok(None),
-        Err(error) => Err(error),
     }
 }

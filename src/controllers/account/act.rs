@@ -62,9 +62,10 @@ fn is_done(step: &AccountStep, class: &Class) -> bool {
         Class::Absent => {
             matches!(step, AccountStep::RemoveAdministrator { .. } | AccountStep::DeleteTemporaryUser { .. })
         }
-        Class::Conflict(_) if matches!(step, AccountStep::AddDomain { .. }) => true,
-        Class::Conflict(_) if matches!(step, AccountStep::CreateTemporaryUser { .. }) => true,
-        Class::Conflict(code) => ["SyncRunning", "AlreadyAccepted"].contains(&code.as_str()),
+        Class::Conflict(code) => {
+            matches!(step, AccountStep::AddDomain { .. } | AccountStep::CreateTemporaryUser { .. })
+                || ["SyncRunning", "AlreadyAccepted"].contains(&code.as_str())
+        }
         _ => false,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::reading::{Part, Reader, listed};
 use super::{activity, translate};
-use crate::clients::error::{ApiError, Class};
+use crate::clients::error::present;
 use crate::domain::OrganizationId;
 use crate::plan::observed::ReadingKind;
 use crate::plan::snapshot::{PbxReading, Snapshot};
@@ -68,13 +68,4 @@ async fn pbx_reading(reader: &Reader<'_>, kind: ReadingKind, old: PbxReading, pb
             });
     }
     reading
-}
-
-/// The connector's 404 for a part that is not there is an answer of the contract, not a failure.
-fn present<T>(read: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
-    match read {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.class() == Class::Absent => Ok(None),
-        Err(error) => Err(error),
-    }
 }

@@ -6,24 +6,25 @@ use crate::clients::error::ApiError;
 use crate::clients::graph::GraphClient;
 use crate::controllers::error::source_failure;
 use crate::plan::domains::{temporary_upn, wants_look};
-use crate::plan::snapshot::{Snapshot, Source, TenantDomain, TenantDomainState};
+use crate::plan::snapshot::{Domain, Snapshot, Source, TenantDomain, TenantDomainState};
 
 /// The tenant's side of every domain that is not finished.
 pub(super) async fn read(reader: &Reader<'_>, snapshot: &Snapshot) -> Source<Vec<TenantDomain>> {
-    let mut read = Ok(Vec::new());
-    if reader.manages_domains {
-        let domains = snapshot.domains.known().map(Vec::as_slice).unwrap_or_default();
-        for domain in domains.iter().filter(|domain| wants_look(snapshot, domain)) {
-            let one = tenant_domain(&reader.session.graph, &domain.name).await;
-            read = read.and_then(|mut all: Vec<_>| {
-                one.map(|one| {
-                    all.push(one);
-                    all
-                })
-            });
-        }
+    let domains = snapshot.domains.known().filter(|_| reader.manages_domains);
+    let unfinished = domains.into_iter().flatten().filter(|domain| wants_look(snapshot, domain));
+    let read = tenant_domains(&reader.session.graph, unfinished).await;
+    reader.source("tenantDomains", &snapshot.tenant_domains, read.map_err(|error| source_failure(&error)))
+}
+
+async fn tenant_domains(
+    graph: &GraphClient,
+    domains: impl Iterator<Item = &Domain>,
+) -> Result<Vec<TenantDomain>, ApiError> {
+    let mut all = Vec::new();
+    for domain in domains {
+        all.push(tenant_domain(graph, &domain.name).await?);
     }
-    reader.source("tenantDomains", &snapshot.tenant_domains, read.map_err(|error: ApiError| source_failure(&error)))
+    Ok(all)
 }
 
 async fn tenant_domain(graph: &GraphClient, name: &str) -> Result<TenantDomain, ApiError> {

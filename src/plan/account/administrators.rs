@@ -1,10 +1,9 @@
 //! Further administrators of the connector (guide step 14): added, invited, given their roles, and removed where the spec says so.
 
 use super::finding::Verdict;
-use super::gates::invitation_state;
 use super::graph;
 use super::setup::resend;
-use super::steps::{AccountStep, key, may};
+use super::steps::{AccountStep, key, may_for_one};
 use super::view::{Pbx, View};
 use crate::api::{AdministratorRole, AdministratorSpec, Reason};
 use crate::domain::Address;
@@ -53,7 +52,7 @@ fn pruned(view: &View, all: &[Administrator]) -> Verdict {
 pub(super) fn steps(view: &View) -> Vec<AccountStep> {
     let Some(all) = view.snapshot.administrators.current() else { return Vec::new() };
     let onboarded = [graph::ENTITLED, graph::MANAGER_ONBOARDED];
-    if invalid(view) || !view.pbxs.iter().any(|pbx| may(view, pbx, &onboarded)) {
+    if invalid(view) || !may_for_one(view, &onboarded) {
         return Vec::new();
     }
     let mut taken = false;
@@ -117,7 +116,7 @@ pub(super) fn any_expired(view: &View) -> bool {
 }
 
 pub(super) fn state(view: &View, known: &Administrator) -> InvitationState {
-    invitation_state(view.now, known.state, known.expires_at)
+    known.state.at(view.now, known.expires_at)
 }
 
 /// The administrator with this address.

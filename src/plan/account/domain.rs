@@ -6,11 +6,11 @@
 use k8s_openapi::jiff::SignedDuration;
 
 use super::finding::{Finding, Verdict};
-use super::graph;
 use super::next::machine_pause;
 use super::parts::domain_since;
-use super::steps::{AccountStep, may};
-use super::view::{View, is_current};
+use super::steps::{AccountStep, may_for_one};
+use super::view::{Pbx, View, is_current};
+use super::{gates, graph};
 use crate::api::{Actor, DomainManager, Reason};
 use crate::domain::EntraObjectId;
 use crate::plan::domains;
@@ -27,7 +27,7 @@ pub(super) fn is_ours(view: &View) -> bool {
 }
 
 /// Whether every domain is ready for calls.
-pub(super) fn activated(view: &View) -> Verdict {
+pub(super) fn activated(view: &View, _: &[Pbx]) -> Verdict {
     let Some(domains) = view.snapshot.domains.known() else { return Verdict::Unread };
     if domains.is_empty() {
         return Verdict::unmet(Reason::DomainUnverified, "The connector has not allotted a domain yet.");
@@ -103,18 +103,12 @@ fn no_license(view: &View) -> Finding {
 
 /// The permissions of the set-up are asked for only while there is something to set up.
 fn lacks_permission(view: &View) -> Option<Finding> {
-    let permissions = view.snapshot.graph_permissions.known()?;
-    let missing: Vec<_> = permissions.iter().filter(|it| it.set_up && !it.granted).map(|it| it.name.as_str()).collect();
-    let detail = || format!("The operator's app registration lacks {}.", missing.join(", "));
-    (!missing.is_empty()).then(|| Finding {
-        reason: Reason::PermissionMissing,
-        detail: detail(),
-        actor: Some(Actor::GlobalAdministrator),
-    })
+    let detail = gates::lacking(view.snapshot.graph_permissions.known()?, |it| it.set_up)?;
+    Some(Finding { reason: Reason::PermissionMissing, detail, actor: Some(Actor::GlobalAdministrator) })
 }
 
 /// Whether no temporary user is left in any domain.
-pub(super) fn user_removed(view: &View) -> Verdict {
+pub(super) fn user_removed(view: &View, _: &[Pbx]) -> Verdict {
     let Some(domains) = view.snapshot.domains.known() else { return Verdict::Unread };
     Verdict::all(domains.iter().map(|domain| {
         let ours = tenant_domain(view, domain).and_then(|it| it.user.as_ref()).filter(|user| domains::is_ours(user));
@@ -133,7 +127,7 @@ pub(super) fn user_removed(view: &View) -> Verdict {
 
 /// The next step of each domain.
 pub(super) fn steps(view: &View) -> Vec<AccountStep> {
-    let entitled = view.pbxs.iter().any(|pbx| may(view, pbx, &[graph::ENTITLED]));
+    let entitled = may_for_one(view, &[graph::ENTITLED]);
     let read = is_current(&view.snapshot.tenant_domains) && is_current(&view.snapshot.graph_permissions);
     let Some(domains) = view.snapshot.domains.current().filter(|_| is_ours(view) && entitled && read) else {
         return Vec::new();

@@ -4,12 +4,12 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::finding::{Finding, Verdict};
 use super::view::{Pbx, View};
-use super::{domain, push, sources};
+use super::{push, sources};
 use crate::api::{Actor, ManagerSpec, Reason};
 use crate::domain::AccountKey;
 use crate::plan::snapshot::{
     Activity, Consent, ConsentState, Entitlement, GotoAccess, Invitation, InvitationState, Job, JobState, Manager,
-    Service, Tick, Verification, VerificationState,
+    Permission, Service, Tick, Verification, VerificationState,
 };
 
 /// A directory import takes this long and no longer [guide].
@@ -58,11 +58,15 @@ fn graph_permissions(view: &View) -> Verdict {
         return Verdict::Unmet(Finding { reason: failure.reason, detail, actor: Some(sources::who_permits(name)) });
     }
     let Some(permissions) = view.snapshot.graph_permissions.known() else { return Verdict::Unread };
+    lacking(permissions, |it| !it.set_up)
+        .map_or(Verdict::Holds, |detail| Verdict::unmet(Reason::PermissionMissing, detail))
+}
+
+/// What the operator's app registration lacks among the permissions that are wanted.
+pub(super) fn lacking(permissions: &[Permission], wanted: fn(&Permission) -> bool) -> Option<String> {
     let missing: Vec<_> =
-        permissions.iter().filter(|it| !it.granted && !it.set_up).map(|it| it.name.as_str()).collect();
-    Verdict::require(missing.is_empty(), Reason::PermissionMissing, || {
-        format!("The operator's app registration lacks {}.", missing.join(", "))
-    })
+        permissions.iter().filter(|it| wanted(it) && !it.granted).map(|it| it.name.as_str()).collect();
+    (!missing.is_empty()).then(|| format!("The operator's app registration lacks {}.", missing.join(", ")))
 }
 
 fn goto_scopes(view: &View) -> Verdict {
@@ -150,18 +154,12 @@ pub(super) fn manager_onboarded(view: &View, _: &[Pbx]) -> Verdict {
 
 fn accepted(view: &View, invitation: &Invitation) -> Verdict {
     let told = |reason: Reason| Verdict::unmet(reason, reason.info().cause);
-    match invitation_state(view.now, invitation.state, invitation.expires_at) {
+    match invitation.state_at(view.now) {
         InvitationState::Accepted => Verdict::Holds,
         InvitationState::Sent => told(Reason::InvitationPending),
         InvitationState::Expired => told(Reason::InvitationExpired),
         InvitationState::NotSent => Verdict::unmet(Reason::Progressing, "The invitation is being sent."),
     }
-}
-
-/// A link whose time is over has expired, whatever the connector last said.
-pub(super) fn invitation_state(now: Timestamp, state: InvitationState, end: Option<Timestamp>) -> InvitationState {
-    let over = end.is_some_and(|end| end <= now);
-    if state == InvitationState::Sent && over { InvitationState::Expired } else { state }
 }
 
 pub(super) fn service_enabled(_: &View, pbxs: &[Pbx]) -> Verdict {
@@ -266,14 +264,6 @@ pub(super) fn must_be_verified_after(view: &View, pbx: &Pbx) -> Option<Timestamp
     let bound = view.snapshot.record.known()?.as_ref().and_then(|record| record.bound.get(&pbx.id)).copied();
     let newest: fn(&Consent) -> Option<Timestamp> = |consent| consent.granted_at;
     consents.iter().filter_map(newest).chain(bound).max().or(Some(Timestamp::MIN))
-}
-
-pub(super) fn domain_activated(view: &View, _: &[Pbx]) -> Verdict {
-    domain::activated(view)
-}
-
-pub(super) fn temporary_user_removed(view: &View, _: &[Pbx]) -> Verdict {
-    domain::user_removed(view)
 }
 
 pub(super) fn tenant_pushed(view: &View, _: &[Pbx]) -> Verdict {

@@ -79,7 +79,7 @@ const GATES: [Gate; 13] = [
         "The tenant's directory was imported.",
         gates::directory_imported,
     ),
-    gate(DOMAIN_ACTIVATED, &[CONSENT_GRANTED], true, "Every domain is activated.", gates::domain_activated),
+    gate(DOMAIN_ACTIVATED, &[CONSENT_GRANTED], true, "Every domain is activated.", domain::activated),
     gate(
         CONNECTION_VERIFIED,
         &[DIRECTORY_IMPORTED, DOMAIN_ACTIVATED],
@@ -87,13 +87,7 @@ const GATES: [Gate; 13] = [
         "The connection is verified.",
         gates::connection_verified,
     ),
-    gate(
-        TEMPORARY_USER_REMOVED,
-        &[DOMAIN_ACTIVATED],
-        false,
-        "No temporary user exists.",
-        gates::temporary_user_removed,
-    ),
+    gate(TEMPORARY_USER_REMOVED, &[DOMAIN_ACTIVATED], false, "No temporary user exists.", domain::user_removed),
     gate(TENANT_PUSHED, &[CONSENT_GRANTED], false, "No change waits for a push to Teams.", gates::tenant_pushed),
 ];
 

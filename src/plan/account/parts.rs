@@ -63,7 +63,7 @@ pub(super) fn licenses(pbxs: &[PbxStatus]) -> Option<String> {
 pub(super) fn invitation(view: &View) -> Option<InvitationStatus> {
     let Some(record) = view.snapshot.record.known() else { return view.observed.status.invitation.clone() };
     let invitation = &record.as_ref()?.invitation;
-    let state = match gates::invitation_state(view.now, invitation.state, invitation.expires_at) {
+    let state = match invitation.state_at(view.now) {
         InvitationState::NotSent => "NotSent",
         InvitationState::Sent => "Sent",
         InvitationState::Accepted => "Accepted",

@@ -1,9 +1,9 @@
 //! Cards 1 to 3 of the guide: what is entered, sent, bound, switched on and asked for, each once the part before it was read back.
 
-use super::steps::{AccountStep, key, may};
+use super::steps::{AccountStep, key, may, may_for_one};
 use super::view::{Pbx, View, is_current};
 use super::{administrators, gates, graph};
-use crate::plan::snapshot::{Consent, ConsentState, Invitation, InvitationState, Service};
+use crate::plan::snapshot::{Consent, ConsentState, InvitationState, Service};
 
 /// Every step of the set-up that can be taken now.
 pub(super) fn wanted<'v>(view: &'v View<'_>) -> impl Iterator<Item = AccountStep> + 'v {
@@ -33,10 +33,10 @@ fn record(view: &View) -> Option<AccountStep> {
 fn invitation(view: &View) -> Option<AccountStep> {
     let record = view.snapshot.record.current()?.as_ref()?;
     let invited = record.manager.address() == gates::manager(view)?.address();
-    if !invited || !view.pbxs.iter().any(|pbx| may(view, pbx, &[graph::ENTITLED])) {
+    if !invited || !may_for_one(view, &[graph::ENTITLED]) {
         return None;
     }
-    let token = match gates::invitation_state(view.now, record.invitation.state, record.invitation.expires_at) {
+    let token = match record.invitation.state_at(view.now) {
         InvitationState::NotSent => format!("first/{}", view.observed.generation),
         InvitationState::Expired => format!("again/{}", resend(view)?),
         InvitationState::Sent | InvitationState::Accepted => return None,
@@ -54,10 +54,7 @@ pub(super) fn resend<'a>(view: &View<'a>) -> Option<&'a str> {
 pub(super) fn handled_resend(view: &View) -> Option<String> {
     let expired = match view.snapshot.record.known() {
         None => true,
-        Some(record) => record.as_ref().is_some_and(|it| {
-            let Invitation { state, expires_at, .. } = it.invitation;
-            gates::invitation_state(view.now, state, expires_at) == InvitationState::Expired
-        }),
+        Some(record) => record.as_ref().is_some_and(|it| it.invitation.state_at(view.now) == InvitationState::Expired),
     };
     let spent = !expired && !administrators::any_expired(view) && !view.observed.suspended;
     let value = view.observed.resend_invitation.filter(|_| spent).map(str::to_owned);
@@ -88,8 +85,7 @@ fn consents(view: &View) -> Option<AccountStep> {
     let consents = view.snapshot.consents.current()?;
     let waits = |consent: &Consent| consent.state != ConsentState::Granted && !consent.link_works(view.now);
     let before = [graph::ENTITLED, graph::PBXS_BOUND, graph::SERVICE_ENABLED];
-    let ready = view.pbxs.iter().any(|pbx| may(view, pbx, &before));
-    if !ready || !(consents.is_empty() || consents.iter().any(waits)) {
+    if !may_for_one(view, &before) || !(consents.is_empty() || consents.iter().any(waits)) {
         return None;
     }
     let group = |it: &Consent| format!("{}:{:?}:{:?}:{:?}", it.group, it.state, it.granted_at, it.link_expires_at);

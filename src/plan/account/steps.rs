@@ -228,6 +228,11 @@ pub(super) fn may(view: &View, pbx: &Pbx, also: &[&str]) -> bool {
     graph::first_unmet(view, std::slice::from_ref(pbx), &kinds).is_none()
 }
 
+/// The same for at least one PBX.
+pub(super) fn may_for_one(view: &View, also: &[&str]) -> bool {
+    view.pbxs.iter().any(|pbx| may(view, pbx, also))
+}
+
 /// What must hold before a connection can be verified: a domain that is not ready for calls fails every verification.
 const BEFORE_VERIFICATION: [&str; 6] = [
     graph::ENTITLED,

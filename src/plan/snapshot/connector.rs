@@ -90,6 +90,23 @@ pub enum InvitationState {
     Expired,
 }
 
+impl InvitationState {
+    /// The state at a moment: a link whose time is over has expired, whatever the connector last said.
+    #[must_use]
+    pub fn at(self, now: Timestamp, end: Option<Timestamp>) -> Self {
+        let over = end.is_some_and(|end| end <= now);
+        if self == Self::Sent && over { Self::Expired } else { self }
+    }
+}
+
+impl Invitation {
+    /// Where it stands at a moment.
+    #[must_use]
+    pub fn state_at(&self, now: Timestamp) -> InvitationState {
+        self.state.at(now, self.expires_at)
+    }
+}
+
 /// A consent of the connector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consent {

@@ -198,20 +198,8 @@ async fn domains_are_read_with_one_permission_and_written_with_another() {
 /// Section 18.1.3: what was just written is not read yet, and the reply is the truth.
 #[tokio::test]
 async fn a_new_domain_is_not_found_for_a_while_and_is_there_once() {
-    let mut world = World::demo().unwrap();
-    world.settings.graph_lag_seconds = 20;
-    let bench = Bench::start(SimConfig { world, calm: false, seed: 6, ..config() }).await;
-    let token = loop {
-        if let (200, body) = read(bench.entra_call(&entra_fields())).await {
-            break body["access_token"].as_str().unwrap().to_owned();
-        }
-    };
-    let call = async |method: &str, path: &str, body: Value| loop {
-        let (status, answer) = bench.send(method, Api::Graph, path, &token, body.clone()).await;
-        if !matches!(status, 429 | 500..) {
-            return (status, answer);
-        }
-    };
+    let (bench, token) = Bench::hostile_graph().await;
+    let call = async |method: &str, path: &str, body: Value| bench.insist(&token, method, path, body).await;
     bench.sim.world().draws = 3;
     assert_eq!(call("POST", "/v1.0/domains", json!({"id": SBC})).await.0, 201);
     let (status, again) = call("POST", "/v1.0/domains", json!({"id": SBC})).await;

@@ -54,6 +54,29 @@ impl Bench {
         Self { sim, http }
     }
 
+    /// A demo world with lag on a hostile day, and a Graph token that was got in spite of it.
+    async fn hostile_graph() -> (Self, String) {
+        let mut world = World::demo().unwrap();
+        world.settings.graph_lag_seconds = 20;
+        let bench = Self::start(SimConfig { world, calm: false, seed: 6, ..config() }).await;
+        let token = loop {
+            if let (200, body) = read(bench.entra_call(&entra_fields())).await {
+                break body["access_token"].as_str().unwrap().to_owned();
+            }
+        };
+        (bench, token)
+    }
+
+    /// A call of Graph, repeated while the other side is not well.
+    async fn insist(&self, token: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
+        loop {
+            let (status, answer) = self.send(method, Api::Graph, path, token, body.clone()).await;
+            if !matches!(status, 429 | 500..) {
+                return (status, answer);
+            }
+        }
+    }
+
     fn url(&self, api: Api, path: &str) -> String {
         format!("{}{path}", self.sim.endpoints().of(api))
     }

@@ -201,20 +201,8 @@ async fn each_write_of_a_user_demands_its_own_permission() {
 /// Section 18.1.3: a new user is not found for a while by any call, but its name is taken; delta shows it later, and its end.
 #[tokio::test]
 async fn a_new_user_is_not_found_for_a_while_on_a_hostile_day() {
-    let mut world = World::demo().unwrap();
-    world.settings.graph_lag_seconds = 20;
-    let bench = Bench::start(SimConfig { world, calm: false, seed: 6, ..config() }).await;
-    let token = loop {
-        if let (200, body) = read(bench.entra_call(&entra_fields())).await {
-            break body["access_token"].as_str().unwrap().to_owned();
-        }
-    };
-    let call = async |method: &str, path: &str, body: Value| loop {
-        let (status, answer) = bench.send(method, Api::Graph, path, &token, body.clone()).await;
-        if !matches!(status, 429 | 500..) {
-            return (status, answer);
-        }
-    };
+    let (bench, token) = Bench::hostile_graph().await;
+    let call = async |method: &str, path: &str, body: Value| bench.insist(&token, method, path, body).await;
     let pass = async || bench.sim.advance_to(bench.sim.now() + k8s_openapi::jiff::SignedDuration::from_secs(21)).await;
     bench.sim.world().draws = 3;
     let (status, made) = call("POST", "/v1.0/users", body()).await;

@@ -231,7 +231,7 @@ impl Decision {
         subjects: &BTreeMap<UserKey, Subject<'_>>,
     ) -> Option<Timestamp> {
         let subject = |action: &RunAction| subjects.get(&action.user.parse::<UserKey>().ok()?);
-        let first_seen = |action| subject(action).map(|subject| subject.first_seen(records.arrival));
+        let first_seen = |action| subject(action).map(|subject| records.first_seen(subject));
         match self {
             Self::Create(_, spec, _) => spec.actions.iter().filter_map(first_seen).max(),
             Self::Resume(_) => runs::needs_import_after(&records.observed.runs, &records.observed.users),

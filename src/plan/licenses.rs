@@ -115,7 +115,7 @@ fn in_order(records: &Records<'_>, subjects: &BTreeMap<UserKey, Subject<'_>>) ->
             let address = subject.person.and_then(|person| person.user.address.as_ref());
             let automatic = subject.row.is_none();
             let replaces = records.predecessor(&subject.key).is_some();
-            ((!replaces, !promised, automatic, subject.first_seen(records.arrival), address, &subject.key), attempt)
+            ((!replaces, !promised, automatic, records.first_seen(subject), address, &subject.key), attempt)
         })
         .collect();
     ranked.sort_unstable_by(|left, right| left.0.cmp(&right.0));

@@ -48,7 +48,7 @@ pub(super) struct Records<'a> {
     successors: HashMap<&'a str, &'a str>,
     predecessors: HashMap<&'a str, UserKey>,
     /// When users who are not stored yet count as first seen.
-    pub arrival: Timestamp,
+    arrival: Timestamp,
     promised: HashMap<EntraObjectId, &'a str>,
     /// The oldest time that the specs of users and runs tell.
     pub first: Option<Timestamp>,
@@ -103,6 +103,13 @@ impl<'a> Records<'a> {
     /// The action of the open run for the user.
     pub(super) fn action(&self, user: &UserKey) -> Option<&'a RunAction> {
         self.actions.get(user.as_str()).copied()
+    }
+
+    /// Since when the pair is the user's. Whom an open run names was known when it was made, also one whose object the process did
+    /// not come to store before it ended: else each such crash would call for another import.
+    pub(super) fn first_seen(&self, subject: &Subject<'_>) -> Timestamp {
+        let named = self.action(&subject.key).and(self.open).map(|run| run.spec.created_at.0);
+        subject.first_seen(named.map_or(self.arrival, |at| at.min(self.arrival)))
     }
 
     /// The newest run that had an action for the user.

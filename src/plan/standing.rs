@@ -256,7 +256,7 @@ fn spec(records: &Records<'_>, subject: &Subject<'_>, role: Option<Role>) -> Tea
         managed: subject.managed,
         leaving: leaving(records, subject, role),
         protected_by: subject.protected_by.clone(),
-        first_seen: Time(subject.first_seen(records.arrival)),
+        first_seen: Time(records.first_seen(subject)),
         unmatched_since,
     }
 }

@@ -412,12 +412,6 @@ async fn new_account_shows(stage: &Stage, trouble: &Trouble, change: impl FnOnce
     stage.warning("fabrikam", trouble.reason).await;
 }
 
-async fn delete_account(stage: &Stage) {
-    stage.delete("tca", "fabrikam").await;
-    let gone = |objects: &objects::Objects| (!objects.contains_key("fabrikam")).then_some(());
-    stage.environment.wait_for_all("tca", "the account is gone", gone).await.unwrap();
-}
-
 /// References that lead nowhere: stalled, with the field; mended by the spec alone.
 async fn references_that_lead_nowhere(stage: &Stage) {
     let stalled = |what, condition, reason, words: &[&'static str]| Trouble {
@@ -432,7 +426,7 @@ async fn references_that_lead_nowhere(stage: &Stage) {
     };
     let foreign = stalled("a foreign account", "CredentialsValid", "TenantMismatch", &["7777777777777777777"]);
     new_account_shows(stage, &foreign, |spec| spec["goto"]["accountKey"] = json!("7777777777777777777")).await;
-    delete_account(stage).await;
+    stage.remove("tca", "fabrikam").await;
 
     let unlisted = "https://connector.elsewhere.example.test";
     let words = ["spec.connector.api.endpoint", "elsewhere"];
@@ -441,7 +435,7 @@ async fn references_that_lead_nowhere(stage: &Stage) {
     let allowed = stage.environment.connector_url().unwrap();
     stage.patch("tca", "fabrikam", &json!({"spec": {"connector": {"api": {"endpoint": allowed}}}})).await;
     account_is_ready(stage, "fabrikam").await;
-    delete_account(stage).await;
+    stage.remove("tca", "fabrikam").await;
 
     let ghost = json!([{"organizationId": "77777777-7777-4777-8777-777777777777", "displayName": "Branch"}]);
     let missing = stalled("no such PBX", "Entitled", "PbxNotFound", &["Branch", "no such PBX"]);
@@ -461,8 +455,8 @@ async fn references_that_lead_nowhere(stage: &Stage) {
     account_is_ready(stage, "fabrikam").await;
     let resolved = async || objects::condition(&stage.get("usp", "branch").await, "ReferencesResolved") == Some("True");
     stage.advance_until("the policy finds its PBX", "30s", 20, resolved).await;
-    stage.delete("usp", "branch").await;
-    delete_account(stage).await;
+    stage.remove("usp", "branch").await;
+    stage.remove("tca", "fabrikam").await;
 }
 
 /// R8: the younger of two policies for one PBX is stalled and writes nothing, here and outside; it goes on when the older one
@@ -645,9 +639,7 @@ async fn tells_what_is_missing(stage: &Stage, there: &[&str]) {
 
 async fn clear(stage: &Stage) {
     for (kind, name) in [("usp", POLICY), ("tca", ACCOUNT), ("secret", GOTO), ("secret", ENTRA)] {
-        stage.delete(kind, name).await;
-        let gone = |objects: &objects::Objects| (!objects.contains_key(name)).then_some(());
-        stage.environment.wait_for_all(kind, "it is gone", gone).await.unwrap();
+        stage.remove(kind, name).await;
     }
 }
 

@@ -11,8 +11,9 @@ use teams_connector_operator::devenv::objects;
 
 use crate::stage::{ACCOUNT, POLICY, Stage, Watch};
 
-/// So long after a complete reading there is time for one more with faults before Ready follows, by readings every two minutes.
-const ENDURED: SignedDuration = SignedDuration::from_mins(3);
+/// So long after a complete reading there is time for one more with faults, and for a whole one behind it that a vendor's bad moment
+/// delays, before Ready follows, by readings every two minutes.
+const ENDURED: SignedDuration = SignedDuration::from_mins(1);
 
 /// A source as the account's status names it, and a call that it is read by.
 #[derive(Clone, Copy)]

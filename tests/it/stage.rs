@@ -168,6 +168,13 @@ impl Stage {
         drop(api.delete(name, &kube::api::DeleteParams::default()).await.unwrap());
     }
 
+    /// Deletes an object and waits until it is gone.
+    pub(crate) async fn remove(&self, kind: &str, name: &str) {
+        self.delete(kind, name).await;
+        let gone = |objects: &objects::Objects| (!objects.contains_key(name)).then_some(());
+        self.environment.wait_for_all(kind, "it is gone", gone).await.unwrap();
+    }
+
     /// Changes the account's interval; the new spec is read at once.
     pub(crate) async fn read_every(&self, interval: &str) {
         self.patch("tca", ACCOUNT, &json!({"spec": {"interval": interval}})).await;

@@ -58,7 +58,9 @@ async fn a_pair_without_effect_is_named_and_put_again() {
             && shows(&stage, &victim).await == shown("Pending", "AcceptedWithoutEffect")
     };
     stage.advance_until("it is named", "1m", 60, named).await;
-    assert_eq!(reason(&stage.get("usp", POLICY).await, "InSync"), Some("ChangesPending"));
+    // The policy's status is written after that of its users.
+    let pending = |policy: &Value| reason(policy, "InSync") == Some("ChangesPending");
+    stage.environment.wait_for("usp", POLICY, "a change is outstanding", pending).await.unwrap();
     let before = fired(&stage).await;
     stage.advance("2h").await;
     let again = fired(&stage).await - before;

@@ -116,6 +116,28 @@ fn a_crash_in_the_first_pass_changes_no_order() {
     }
 }
 
+/// T1: a process ends after it stored the run and some of its users, and the next one comes so late that the first pass is long over:
+/// the import that began in between knows all of them, so there is no other.
+#[test]
+fn a_late_restart_in_the_first_pass_calls_for_no_other_import() {
+    let (_, writes) = undisturbed();
+    let mut crashes = 0;
+    for budget in 0..writes {
+        let mut cluster = start();
+        cluster.budget = Some(budget);
+        if cluster.try_settle().is_ok() || cluster.runs.is_empty() || !cluster.world.imports.is_empty() {
+            continue;
+        }
+        cluster.world.import(cluster.now);
+        cluster.now += k8s_openapi::jiff::SignedDuration::from_mins(20);
+        cluster.restart();
+        cluster.settle();
+        assert_eq!(cluster.world.imports.len(), 1, "crash before write {budget}");
+        crashes += 1;
+    }
+    assert!(crashes > 2, "the run was stored in {crashes} of them");
+}
+
 /// T1: two crashes.
 #[test]
 fn a_second_crash_ends_the_same() {

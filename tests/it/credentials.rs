@@ -81,9 +81,10 @@ async fn void_tokens(stage: &Stage) {
     void_tokens_of(stage, "tenant").await;
 }
 
-/// Every access token of one side is void.
-async fn void_tokens_of(stage: &Stage, side: &str) {
+/// Every access token of one side is void; the number of the last call before.
+async fn void_tokens_of(stage: &Stage, side: &str) -> u64 {
     change_world(stage, |world| world[side]["accessTokens"] = json!({})).await;
+    stage.control().last_sequence().await.unwrap()
 }
 
 /// The Secrets as the samples have them.
@@ -672,9 +673,8 @@ async fn a_rotated_secret_is_used_by_the_very_next_call_and_the_old_one_never_ag
     let (client, token, entra) = (new("client"), new("token"), new("entra"));
 
     change_world(&stage, |world| world["goto"]["clients"][test::GOTO_CLIENT_ID]["secret"] = json!(client)).await;
+    let since = void_tokens_of(&stage, "goto").await;
     put_secret(&stage, GOTO, &[ID, ("clientSecret", &client), REFRESH]).await;
-    void_tokens_of(&stage, "goto").await;
-    let since = stage.control().last_sequence().await.unwrap();
     only_new_credentials("client secret", &calls_after(&stage, since).await, "goto-auth", &goto);
 
     change_world(&stage, |world| {
@@ -683,16 +683,14 @@ async fn a_rotated_secret_is_used_by_the_very_next_call_and_the_old_one_never_ag
         tokens.insert(token.clone(), grant);
     })
     .await;
+    let since = void_tokens_of(&stage, "goto").await;
     put_secret(&stage, GOTO, &[ID, ("clientSecret", &client), ("refreshToken", &token)]).await;
-    void_tokens_of(&stage, "goto").await;
-    let since = stage.control().last_sequence().await.unwrap();
     only_new_credentials("refresh token", &calls_after(&stage, since).await, "goto-auth", &goto);
 
     let secrets = format!("/tenant/applications/{}/secrets", test::ENTRA_CLIENT_ID);
     Hand::World(secrets, json!([{"value": entra}])).act(&stage).await;
+    let since = void_tokens_of(&stage, "tenant").await;
     put_secret(&stage, ENTRA, &[("clientSecret", &entra)]).await;
-    void_tokens_of(&stage, "tenant").await;
-    let since = stage.control().last_sequence().await.unwrap();
     only_new_credentials("Entra's secret", &calls_after(&stage, since).await, "entra", &["entra", "graph"]);
     assert_discreet(&stage).await;
 }
@@ -741,8 +739,7 @@ async fn a_rotated_refresh_token_is_stored_before_it_is_used() {
     let watch = stage.watch(stage.picture().await);
     allow_storing(&stage, false).await;
     stage.control().edit(&json!({"edit": "rotateRefreshTokens"})).await.unwrap();
-    void_tokens_of(&stage, "goto").await;
-    let since = stage.control().last_sequence().await.unwrap();
+    let since = void_tokens_of(&stage, "goto").await;
     let goal = stage.full_readings().await + 2;
     stage.advance_until("two readings", "30s", 20, async || stage.full_readings().await >= goal).await;
     let journal = stage.control().journal(&format!("since={since}")).await.unwrap();
@@ -776,9 +773,8 @@ async fn a_rotated_refresh_token_is_stored_before_it_is_used() {
         retired(world, &rotated);
     })
     .await;
+    let since = void_tokens_of(&stage, "goto").await;
     put_secret(&stage, GOTO, &[ID, SECRET, ("refreshToken", "put-by-people")]).await;
-    void_tokens_of(&stage, "goto").await;
-    let since = stage.control().last_sequence().await.unwrap();
     only_new_credentials("a changed Secret", &calls_after(&stage, since).await, "goto-auth", &all);
     assert_eq!(watch.end().await, Vec::<String>::new());
 }

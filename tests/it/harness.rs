@@ -10,11 +10,28 @@ use serde_json::json;
 use teams_connector_operator::devenv::chart;
 use teams_connector_operator::devenv::control_plane::ControlPlane;
 use teams_connector_operator::devenv::environment::{Environment, Setup};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 /// The control plane with our CRDs.
 static CONTROL_PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
 static NAMESPACES: AtomicU32 = AtomicU32::new(0);
+/// So many environments run at a time, however many one test plays side by side: on a machine of two cores more of them would only
+/// wait for each other. It is more than there are tests at a time, so that a test with two of them does not wait for ever.
+static PLACES: Semaphore = Semaphore::const_new(6);
+
+/// An environment that has one of the places.
+pub(crate) struct Placed {
+    environment: Environment,
+    _place: SemaphorePermit<'static>,
+}
+
+impl std::ops::Deref for Placed {
+    type Target = Environment;
+
+    fn deref(&self) -> &Environment {
+        &self.environment
+    }
+}
 
 /// The control plane that all tests of this binary share, with the CRDs of the chart; it ends with the process.
 pub(crate) async fn control_plane() -> &'static ControlPlane {
@@ -29,17 +46,19 @@ async fn start_control_plane() -> ControlPlane {
 }
 
 /// A namespace of its own with a simulator and the chart; the operator is not started yet.
-pub(crate) async fn prepare(name: &str) -> Environment {
+pub(crate) async fn prepare(name: &str) -> Placed {
     prepare_with(name, |_| ()).await
 }
 
 /// The same with changes of the set-up: flags of the simulator, proxies, values.
-pub(crate) async fn prepare_with(name: &str, change: impl FnOnce(&mut Setup)) -> Environment {
+pub(crate) async fn prepare_with(name: &str, change: impl FnOnce(&mut Setup)) -> Placed {
+    let place = PLACES.acquire().await.unwrap();
     let namespace = new_namespace(name).await;
     let mut setup = Setup::new(&namespace, &run_directory().join(&namespace));
     setup.simulator.extend(["--seed".to_owned(), seed().to_string()]);
     change(&mut setup);
-    Environment::prepare(control_plane().await, setup).await.unwrap()
+    let environment = Environment::prepare(control_plane().await, setup).await.unwrap();
+    Placed { environment, _place: place }
 }
 
 /// Seeds vary by run; `IT_SEED` replays one. A wait that fails names the seed.

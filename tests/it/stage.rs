@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use k8s_openapi::jiff::SignedDuration;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
-use teams_connector_operator::devenv::environment::{Environment, Setup};
+use teams_connector_operator::devenv::environment::Setup;
 use teams_connector_operator::devenv::objects::{self, Vigil};
 use teams_connector_operator::devenv::simulator::Control;
 
-use crate::harness;
+use crate::harness::{self, Placed};
 
 /// Our four kinds.
 pub(crate) const KINDS: [&str; 4] = ["tca", "usp", "usrun", "tcu"];
@@ -22,7 +22,7 @@ pub(crate) const POLICY: &str = "head-office";
 
 /// An environment whose simulated time stands until the test moves it.
 pub(crate) struct Stage {
-    pub(crate) environment: Environment,
+    pub(crate) environment: Placed,
     clicked: Mutex<BTreeSet<String>>,
 }
 

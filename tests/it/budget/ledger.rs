@@ -8,11 +8,10 @@ use kube::api::{Patch, PatchParams};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use teams_connector_operator::devenv::audit::Request;
-use teams_connector_operator::devenv::environment::Environment;
 use teams_connector_operator::devenv::objects;
 use teams_connector_operator::devenv::simulator::Control;
 
-use crate::harness;
+use crate::harness::{self, Placed};
 
 /// The account of the samples.
 pub(super) const ACCOUNT: &str = "contoso";
@@ -25,7 +24,7 @@ const STEPS: u32 = 90;
 
 /// A generated world whose time moves only when it is told to, and an operator that serves it.
 pub(super) struct World {
-    pub(super) environment: Environment,
+    pub(super) environment: Placed,
 }
 
 /// Everything that was counted up to a moment in which nobody had anything to do.

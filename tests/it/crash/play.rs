@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
-use teams_connector_operator::devenv::environment::Environment;
 use teams_connector_operator::devenv::objects::{self, Objects, condition};
 use teams_connector_operator::devenv::process::Process;
 use teams_connector_operator::devenv::simulator::Control;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::outcome::Outcome;
-use crate::harness;
+use crate::harness::{self, Placed};
 
 /// The account and the policy of the samples.
 pub(super) const ACCOUNT: &str = "contoso";
@@ -24,7 +23,7 @@ pub(super) const TOKENS: &str = "teams-connector-tokens";
 /// How long one play may take; one that takes longer hangs.
 const PATIENCE: Duration = Duration::from_mins(5);
 /// Simulated seconds for each real second: most of a play is waiting for the connector.
-const SPEED: &str = "80";
+const SPEED: f64 = 80.0;
 /// Intervals until everything is as it was without the crash, on the worst of days.
 const INTERVALS: usize = 6;
 /// One interval of the sample account with the largest jitter.
@@ -51,8 +50,10 @@ pub(super) fn seed() -> u64 {
 /// The demo world with everything before the connector's services undone, so that the operator itself binds the PBX and
 /// verifies the connection, and with a refresh token that is replaced at its first use.
 pub(super) struct Play {
-    pub(super) environment: Environment,
+    pub(super) environment: Placed,
     operator: watch::Sender<Lives>,
+    /// Whether time flows while the operator runs. It stands while none does: how long a start takes is the machine's affair.
+    flows: Mutex<bool>,
 }
 
 /// The operator's processes one after the other.
@@ -67,8 +68,8 @@ impl Play {
     pub(super) async fn prepare(name: &str, seed: u64, variant: Variant) -> anyhow::Result<Self> {
         let environment = harness::prepare_with(name, |setup| {
             setup.proxied = true;
-            let seed = seed.to_string();
-            let flags = ["--clock", "auto", "--speed", SPEED, "--humans", "manual", "--seed", &seed];
+            let [seed, pace] = [seed.to_string(), SPEED.to_string()];
+            let flags = ["--clock", "auto", "--speed", &pace, "--humans", "manual", "--seed", &seed];
             setup.simulator = flags.map(str::to_owned).to_vec();
             let people = if let Variant::People(people) = variant { people.to_string() } else { String::new() };
             let world: &[&str] = match variant {
@@ -81,7 +82,7 @@ impl Play {
             }
         })
         .await;
-        let play = Self { environment, operator: watch::Sender::new(Lives::default()) };
+        let play = Self { environment, operator: watch::Sender::new(Lives::default()), flows: Mutex::new(true) };
         play.control().edit(&json!([{"edit": "unbindPbx"}, {"edit": "rotateRefreshTokens"}])).await?;
         if variant == Variant::TokensKept {
             let secret = format!("{{apiVersion: v1, kind: Secret, metadata: {{name: {TOKENS}}}}}");
@@ -127,16 +128,33 @@ impl Play {
                 status = process.wait() => status?,
                 ready = self.ready(&process) => {
                     if ready.is_ok() {
+                        self.flow("Auto", Some(SPEED)).await?;
                         self.operator.send_modify(|lives| lives.ready = true);
                     }
                     process.wait().await?
                 }
             };
             self.operator.send_modify(|lives| lives.ready = false);
+            self.flow("Explicit", None).await?;
             if status.signal() != Some(9) {
                 bail!("the operator ended with {status}");
             }
         }
+    }
+
+    async fn flow(&self, mode: &str, speed: Option<f64>) -> anyhow::Result<()> {
+        let flows = self.flows.lock().await;
+        if *flows {
+            self.control().set_clock(mode, speed).await?;
+        }
+        Ok(())
+    }
+
+    /// From now on time moves only when it is advanced.
+    async fn stand(&self) -> anyhow::Result<()> {
+        let mut flows = self.flows.lock().await;
+        *flows = false;
+        self.control().set_clock("Explicit", None).await.map(drop)
     }
 
     async fn ready(&self, process: &Process) -> anyhow::Result<()> {
@@ -169,7 +187,7 @@ impl Play {
     /// What there is when everything has ended and at least one interval has passed since; some more until it is as expected.
     pub(super) async fn finish(&self, is_expected: impl Fn(&Outcome) -> bool) -> anyhow::Result<Outcome> {
         self.settle().await?;
-        self.control().set_clock("Explicit", None).await?;
+        self.stand().await?;
         let mut outcome = None;
         for _ in 0..INTERVALS {
             self.pass_interval().await?;

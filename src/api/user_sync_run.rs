@@ -154,11 +154,11 @@ impl RunOperation {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ActionArgs {
-    /// Entra object id of the Microsoft user.
+    /// Entra object id of the Microsoft user; of `Delete`: the one with whom the user is connected once the old pair is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 36))]
     pub teams_user_id: Option<String>,
-    /// Telephone number in E.164 form.
+    /// Telephone number in E.164 form; of `Delete`: the one that the user then has.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub phone_number: Option<String>,

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::counters::number;
+use super::exchange;
 use super::observed::{KnownRun, Next, ReadingKind};
 use super::polling;
 use super::reading::Reading;
@@ -59,9 +60,8 @@ impl Decider<'_, '_> {
             // Calls are given back at once and alone: no approval, no import and no newcomer delays them.
             let mut candidates: Vec<_> = subjects.values().filter(|it| self.gets_calls_back(it)).collect();
             if candidates.is_empty() && records.observed.spec.approval == Approval::All {
-                // Whoever comes after a replaced user was decided about when that one was.
-                let replaces = |key: &&UserKey| records.predecessor(key).is_some();
-                candidates.extend(admitted.iter().filter(replaces).filter_map(ready));
+                // Whoever comes after a removed pair was decided about when that one was.
+                candidates.extend(admitted.iter().filter_map(ready).filter(|it| self.follows(it)));
             }
             let waits = candidates.is_empty() && records.observed.spec.approval == Approval::All;
             if candidates.is_empty() {
@@ -100,7 +100,8 @@ impl Decider<'_, '_> {
             }
         }
         let nothing = todo.is_empty();
-        let is_decided = !nothing && todo.iter().all(|step| self.records.predecessor(&step.user).is_some());
+        let is_decided =
+            !nothing && todo.iter().all(|step| exchange::follows(self.records, &step.user, Some(step.teams_user)));
         let is_marked = |step: &Step| subjects.get(&step.user).is_some_and(|it| it.is_marked(step.teams_user));
         let steps: Vec<Step> = todo.into_iter().filter(is_marked).collect();
         let waiting = self.waiting(run, nothing, steps.is_empty(), is_decided);
@@ -111,13 +112,18 @@ impl Decider<'_, '_> {
 
     /// Whether a run that has not begun keeps somebody waiting who is to get calls back.
     fn gives_way(&self, run: &KnownRun, subjects: &BTreeMap<UserKey, Subject<'_>>) -> bool {
-        let replaces = |it: &Subject<'_>| {
+        let follows = |it: &Subject<'_>| {
             let asks = self.records.observed.spec.approval == Approval::All;
-            asks && matches!(it.finding, Finding::Admitted(_)) && self.records.predecessor(&it.key).is_some()
+            asks && matches!(it.finding, Finding::Admitted(_)) && self.follows(it)
         };
         let kept_out =
-            |it: &Subject<'_>| self.records.action(&it.key).is_none() && (self.gets_calls_back(it) || replaces(it));
+            |it: &Subject<'_>| self.records.action(&it.key).is_none() && (self.gets_calls_back(it) || follows(it));
         run.status.started_at.is_none() && self.records.may_write() && subjects.values().any(kept_out)
+    }
+
+    /// Whether a pair was removed so that the user's can come.
+    fn follows(&self, subject: &Subject<'_>) -> bool {
+        exchange::follows(self.records, &subject.key, subject.teams.map(|teams| teams.id))
     }
 
     /// Whether the user is to get calls back now: not while a try that failed waits for the next one.

@@ -343,6 +343,9 @@ impl Planner<'_, '_> {
         if action.op == RunOperation::Replace && !replace::is_called_for(action, subject) {
             return skip("the user is not called for under this new key");
         }
+        if action.op == RunOperation::Delete && action.args.teams_user_id != exchanged(subject).teams_user_id {
+            return skip("the row names another person by now");
+        }
         let same_pair = action.expected.teams_user_id.as_deref() == Some(pair.teams_user.to_string().as_str());
         let same = same_pair
             && action.expected.phone_number.as_deref() == pair.number.as_ref().map(crate::domain::E164::as_str)
@@ -432,8 +435,15 @@ fn action(records: &Records<'_>, subject: &Subject<'_>) -> Option<RunAction> {
         teams_user_id: Some(pair.teams_user.to_string()),
         phone_number: pair.number.as_ref().map(|number| number.as_str().to_owned()),
     };
-    let action = RunAction { user: subject.key.to_string(), op, args: ActionArgs::default(), expected };
+    let action = RunAction { user: subject.key.to_string(), op, args: exchanged(subject), expected };
     Some(replace::action(subject, action))
+}
+
+/// With whom the user is connected once the old pair is gone.
+fn exchanged(subject: &Subject<'_>) -> ActionArgs {
+    let Some(Absence::Person(target)) = subject.gone else { return ActionArgs::default() };
+    let phone_number = subject.number.ok().map(|number| number.as_str().to_owned());
+    ActionArgs { teams_user_id: Some(target.to_string()), phone_number, new_user: None }
 }
 
 /// What the connector had when the run was planned.

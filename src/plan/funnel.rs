@@ -5,25 +5,31 @@ use super::snapshot::{TeamsUser, VoiceAccount};
 use crate::api::Reason;
 use crate::domain::{E164, EntraObjectId, UserKey};
 
-/// The first stage of the preflight that is not passed.
-///
-/// `users`: the user, and who else may have the number in the connector. `in_connector`: a license is spent already, so what is
-/// merely not known yet does not count.
-pub(super) fn preflight(
-    reading: &Reading<'_>,
-    users: &[&UserKey],
-    teams: &TeamsUser,
-    number: Result<&E164, Reason>,
-    in_connector: bool,
-) -> Option<Reason> {
-    let secure = || users.first().and_then(|user| secure_calling(reading, user, in_connector));
+/// A pair as it is, or as it is to be.
+pub(super) struct Pairing<'p> {
+    /// The user, and who else may have the number in the connector.
+    pub users: &'p [&'p UserKey],
+    /// The Microsoft user.
+    pub teams: &'p TeamsUser,
+    /// Another Microsoft user, whom the number is to be taken from.
+    pub from: Option<EntraObjectId>,
+    /// The number.
+    pub number: Result<&'p E164, Reason>,
+    /// A license is spent already, so what is merely not known yet does not count.
+    pub in_connector: bool,
+}
+
+/// The first stage of the preflight that the pair does not pass.
+pub(super) fn preflight(reading: &Reading<'_>, pairing: &Pairing<'_>) -> Option<Reason> {
+    let Pairing { users, teams, number, in_connector, .. } = pairing;
+    let secure = || users.first().and_then(|user| secure_calling(reading, user, *in_connector));
     microsoft(reading, teams).or_else(secure).or_else(|| match number {
-        Ok(number) => number_is_free(reading, users, teams.id, number),
-        Err(reason) => Some(reason),
+        Ok(number) => number_is_free(reading, pairing, number),
+        Err(reason) => Some(*reason),
     })
 }
 
-pub(super) fn microsoft(reading: &Reading<'_>, teams: &TeamsUser) -> Option<Reason> {
+fn microsoft(reading: &Reading<'_>, teams: &TeamsUser) -> Option<Reason> {
     let voice = reading.voice.get(&teams.id);
     let account = voice.map(|voice| voice.account);
     if !teams.enabled {
@@ -54,12 +60,14 @@ fn secure_calling(reading: &Reading<'_>, user: &UserKey, in_connector: bool) -> 
     }
 }
 
-fn number_is_free(reading: &Reading<'_>, users: &[&UserKey], teams: EntraObjectId, number: &E164) -> Option<Reason> {
+fn number_is_free(reading: &Reading<'_>, pairing: &Pairing<'_>, number: &E164) -> Option<Reason> {
+    let Pairing { users, teams, from, .. } = pairing;
     let assignment = reading.assignments.get(number);
     if assignment.is_some_and(|it| it.on_premises) {
         return Some(Reason::NumberOwnedOnPremises);
     }
-    let other_in_teams = assignment.and_then(|it| it.target).is_some_and(|target| target != teams);
+    let other_in_teams =
+        assignment.and_then(|it| it.target).is_some_and(|target| target != teams.id && Some(target) != *from);
     let other_in_connector = reading.pair_numbers.get(number).is_some_and(|key| !users.contains(key));
     (other_in_teams || other_in_connector).then_some(Reason::NumberInUse)
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::jiff::SignedDuration;
 
-use super::exchange::Obstacles;
+use super::exchange::Exchanges;
 use super::reading::{Place, Presence, Reading};
 use super::records::{self, Records};
 use super::replace;
@@ -33,8 +33,8 @@ pub(super) fn judge_all<'a>(
         keys.extend(reading.pairs.values().filter(|pair| records.adoption.covers(pair)).map(|pair| &pair.key));
     }
     let rows_before = previous.map(|previous| Rows::resolve(records, previous)).unwrap_or_default();
-    let obstacles = Obstacles::of(records, reading, previous, rows);
-    let judge = Judge { records, reading, previous, rows, rows_before, obstacles };
+    let exchanges = Exchanges::of(records, reading, previous, rows);
+    let judge = Judge { records, reading, previous, rows, rows_before, exchanges };
     keys.into_iter().map(|key| (key.clone(), judge.user(key))).collect()
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Judge<'j, 'a> {
     pub rows: &'j Rows<'a>,
     /// The rows as the earlier reading resolves them.
     pub rows_before: Rows<'a>,
-    pub obstacles: Obstacles,
+    pub exchanges: Exchanges<'a>,
 }
 
 impl<'a> Judge<'_, 'a> {

@@ -92,13 +92,15 @@ impl<'a> Judge<'_, 'a> {
         if self.rows_before.target(&subject.key) != Some(target) {
             return Err(Finding::Keep);
         }
-        subject.obstacle = self.obstacles.for_user(&subject.key).filter(|_| subject.pair.is_some());
+        let number = self.exchanges.for_user(&subject.key);
+        subject.obstacle = number.and_then(Result::err).filter(|_| subject.pair.is_some());
         if subject.obstacle.is_some() {
             return self.reading.teams.get(&old).copied().map(Some).ok_or(Finding::Keep);
         }
         match self.let_go(subject) {
             Some(finding) => {
                 subject.gone = Some(Absence::Person(target));
+                subject.number = number.unwrap_or(subject.number);
                 Err(finding)
             }
             None => Ok(None),

@@ -1,6 +1,6 @@
 //! Where a matched user stands with preflight and connector.
 
-use super::funnel;
+use super::funnel::{self, Pairing};
 use super::judge::Judge;
 use super::numbers;
 use super::polling::LISTING_LAG;
@@ -17,8 +17,9 @@ impl<'a> Judge<'_, 'a> {
         let kept = [numbers::actual(self.reading, teams.id), paired, self.records.promised(teams.id)];
         subject.number = numbers::expected(self.reading, person, &kept);
         subject.managed = self.ownership(subject, teams);
-        let fault =
-            |in_connector| funnel::preflight(self.reading, &[&subject.key], teams, subject.number, in_connector);
+        let (users, number) = ([&subject.key], subject.number);
+        let pairing = |in_connector| Pairing { users: &users, teams, from: None, number, in_connector };
+        let fault = |in_connector| funnel::preflight(self.reading, &pairing(in_connector));
         let at = |fault: Option<Reason>, reason| match fault {
             Some(fault) => Finding::stopped(UserStage::Preflight, fault),
             None => Finding::stopped(UserStage::Apply, reason),

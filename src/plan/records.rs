@@ -47,6 +47,7 @@ pub(super) struct Records<'a> {
     denied: HashSet<&'a str>,
     successors: HashMap<&'a str, &'a str>,
     predecessors: HashMap<&'a str, UserKey>,
+    exchanges: HashMap<&'a str, EntraObjectId>,
     /// When users who are not stored yet count as first seen.
     arrival: Timestamp,
     promised: HashMap<EntraObjectId, &'a str>,
@@ -70,6 +71,7 @@ impl<'a> Records<'a> {
         let replacements: Vec<_> = disconnects.iter().flat_map(|run| replacements(run)).collect();
         let begun = || leaving(&users, &disconnects).map(|(_, action)| action);
         let successors = begun().filter_map(replacement).collect();
+        let exchanged: Vec<_> = exchanged(&users, &disconnects).collect();
         let requested = observed.requested_at != observed.status.last_handled_reconcile_at.as_deref();
         Self {
             observed,
@@ -85,7 +87,14 @@ impl<'a> Records<'a> {
                 .filter_map(replacement)
                 .filter_map(|(old, new)| Some((new, old.parse().ok()?)))
                 .collect(),
-            promised: old_numbers(&users).chain(begun().filter_map(promised)).collect(),
+            promised: old_numbers(&users)
+                .chain(exchanged.iter().copied().filter_map(promised))
+                .chain(begun().filter_map(promised))
+                .collect(),
+            exchanges: exchanged
+                .into_iter()
+                .filter_map(|action| Some((action.user.as_str(), exchange(action)?)))
+                .collect(),
             successors,
             denied: denied(&runs).collect(),
             disconnect: disconnects.iter().copied().find(|run| runs::is_open(run)),
@@ -168,6 +177,11 @@ impl<'a> Records<'a> {
     /// Whose place the user takes, if the replacement began.
     pub(super) fn predecessor(&self, new: &UserKey) -> Option<&UserKey> {
         self.predecessors.get(new.as_str())
+    }
+
+    /// The Microsoft user with whom somebody is to be connected whose pair was removed for that.
+    pub(super) fn exchanged(&self, user: &UserKey) -> Option<EntraObjectId> {
+        self.exchanges.get(user.as_str()).copied()
     }
 
     /// The number that whoever comes after a replaced user is to have with the Microsoft user.
@@ -307,9 +321,31 @@ fn replacement(action: &RunAction) -> Option<(&str, &str)> {
     Some((action.user.as_str(), new))
 }
 
-/// The Microsoft user of a replacement, and the number that the new key is to have.
+/// The Microsoft user with whom the action connects the same user, where it removes the pair for that.
+fn exchange(action: &RunAction) -> Option<EntraObjectId> {
+    action.args.teams_user_id.as_deref().filter(|_| action.op == RunOperation::Delete)?.parse().ok()
+}
+
+/// The actions that removed pairs, or are about to, for the same users with others.
+fn exchanged<'u, 'a: 'u>(
+    users: &'u BTreeMap<UserKey, &'a KnownUser>,
+    runs: &'u [&'a KnownRun],
+) -> impl Iterator<Item = &'a RunAction> + 'u {
+    let newest = |action: &RunAction| {
+        let user = users.get(&action.user.parse::<UserKey>().ok()?)?;
+        let removed = user.status.last_change.as_ref().filter(|change| change.action.removes());
+        user.spec.leaving.as_deref().or_else(|| removed.map(|change| change.run.as_str()))
+    };
+    let of_run = move |run: &'a KnownRun| {
+        let exchanges = run.spec.actions.iter().filter(|action| exchange(action).is_some());
+        exchanges.filter(move |action| newest(action) == Some(run.name.as_str()))
+    };
+    runs.iter().copied().flat_map(of_run)
+}
+
+/// The Microsoft user of a replacement or an exchange, and the number that the new pair is to have.
 fn promised(action: &RunAction) -> Option<(EntraObjectId, &str)> {
-    replacement(action)?;
+    exchange(action).map(drop).or_else(|| replacement(action).map(drop))?;
     Some((action.args.teams_user_id.as_deref()?.parse().ok()?, action.args.phone_number.as_deref()?))
 }
 

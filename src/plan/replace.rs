@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::SignedDuration;
 
-use super::funnel;
+use super::funnel::{self, Pairing};
 use super::licenses;
 use super::numbers;
 use super::observed::{KnownRun, KnownUser};
@@ -99,8 +99,11 @@ impl<'a> Finder<'_, 'a> {
             return None;
         }
         let number = number(self.records, self.reading, &new.person?, teams, old.pair).ok()?;
-        let fault = funnel::preflight(self.reading, &[&new.key, &old.key], teams, Ok(number), false);
-        let is_licensed = old.pair.is_none_or(|pair| licenses::are_bought(self.reading, self.subjects, pair));
+        let users = [&new.key, &old.key];
+        let pairing = Pairing { users: &users, teams, from: None, number: Ok(number), in_connector: false };
+        let fault = funnel::preflight(self.reading, &pairing);
+        let unlisted = licenses::unlisted(self.subjects);
+        let is_licensed = old.pair.is_none_or(|pair| licenses::are_bought(self.reading, unlisted, pair));
         let successor = || Successor { key: new.key.clone(), teams, number, is_licensed };
         fault.is_none().then(|| (old.key.clone(), successor()))
     }
@@ -174,7 +177,8 @@ pub(super) fn is_awaited(records: &Records<'_>, reading: &Reading<'_>, old: &Kno
     };
     let is_free = !reading.pairs_by_teams.contains_key(&id) && !reading.pairs.contains_key(&new);
     let number = number(records, reading, person, teams, None);
-    let fault = || funnel::preflight(reading, &[&new, key], teams, number, false);
+    let pairing = Pairing { users: &[&new, key], teams, from: None, number, in_connector: false };
+    let fault = || funnel::preflight(reading, &pairing);
     let is_here = reading.presence.place(&new) == Some(Place::Here) && reading.presence.place(key).is_none();
     is_here && is_theirs && is_free && fault().is_none_or(is_transient)
 }

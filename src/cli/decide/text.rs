@@ -94,6 +94,7 @@ fn gets(action: &RunAction) -> Vec<String> {
         }
         RunOperation::Enable => vec![CALLS.to_owned()],
         RunOperation::Replace => args.new_user.iter().map(|key| format!("the same under key {key}")).collect(),
+        RunOperation::Delete if args.teams_user_id.is_some() => vec!["the same with another Microsoft user".to_owned()],
         RunOperation::Disable | RunOperation::Delete => Vec::new(),
     }
 }

@@ -3,8 +3,10 @@
 use super::cluster::Cluster;
 use super::disconnecting::{decide, disconnects, removing};
 use super::rows::rows;
-use super::world::{key, minutes, number, teams_id};
+use super::world::{key, minutes, number, pbx, teams_id};
 use crate::api::{Approval, Decision, Managed, MatchedBy, Reason, RemovalAction, RunOperation, RunState, UserState};
+use crate::domain::E164;
+use crate::plan::snapshot::{PbxNumber, TeamsNumber};
 use crate::plan::user_plan::{Absence, RunPlan};
 
 type Change = fn(&mut Cluster);
@@ -166,10 +168,20 @@ fn two_rows_that_change_places_are_exchanged_together() {
     assert_eq!(cluster.other_calls.len(), 4);
 }
 
-/// Nobody loses service for a Microsoft user who could not be connected, or who is connected with somebody else.
+fn assignment(cluster: &mut Cluster) -> &mut TeamsNumber {
+    cluster.world.assignments.iter_mut().find(|it| it.number == number(0)).unwrap()
+}
+
+/// R18, R20: nobody loses service for a pair that could not be put: for what the Microsoft user misses or whose he is, for the user's
+/// secure calling, for the number, for a license.
 #[test]
-fn an_exchange_waits_for_its_target() {
-    let blocked: [(Change, Reason); 3] = [
+fn an_exchange_waits_for_all_that_the_new_pair_needs() {
+    let blocked: [(Change, Reason); 8] = [
+        (|cluster| cluster.world.candidates[0].secure_calling = true, Reason::SecureCallingEnabled),
+        (|cluster| assignment(cluster).on_premises = true, Reason::NumberOwnedOnPremises),
+        (|cluster| assignment(cluster).target = Some(teams_id(2)), Reason::NumberInUse),
+        (|cluster| cluster.world.numbers.retain(|it| it.number != Some(number(0))), Reason::NumberMissing),
+        (|cluster| cluster.world.entitlement.licenses_total = 2, Reason::ConnectorLicenseExhausted),
         (|cluster| cluster.world.teams.last_mut().unwrap().has_phone_system = false, Reason::NoPhoneSystemLicense),
         (|cluster| rows(cluster, &[("1000", "p1@contoso.example")]), Reason::TeamsUserTaken),
         (
@@ -187,6 +199,81 @@ fn an_exchange_waits_for_its_target() {
         assert_eq!((cluster.state(0), cluster.reason(0)), (Some(UserState::Connected), Some(reason)));
         assert_eq!((teams_of(&cluster, 0), cluster.other_calls.len()), (Some(teams_id(0)), 0));
     }
+}
+
+/// R18, R20: what the old pair had is the new one's, license and number. Whoever waits for a license longer does not get it in between,
+/// nor does it matter which other number is routed to the user by now.
+#[test]
+fn license_and_number_of_the_old_pair_are_kept_for_the_new_one() {
+    for lost in [false, true] {
+        let mut cluster = edited(RemovalAction::Remove);
+        cluster.world.entitlement.licenses_total = 3;
+        cluster.world.add_person(3);
+        cluster.world.add_person(4);
+        rows(&mut cluster, &[OTHER, ("1004", "p4@contoso.example")]);
+        let lower: E164 = "+15540000000".parse().unwrap();
+        let extension_id = Some("ext-0".to_owned());
+        cluster.world.numbers.push(PbxNumber { organization: pbx(), number: Some(lower), extension_id });
+        after(&mut cluster, 1);
+        cluster.now += minutes(61);
+        while teams_of(&cluster, 0) == Some(teams_id(0)) {
+            cluster.read();
+            let plan = cluster.pass();
+            cluster.between(&plan);
+        }
+        if lost {
+            let voice = std::mem::take(&mut cluster.world.voice);
+            cluster.read();
+            cluster.pass();
+            cluster.world.voice = voice;
+        }
+        cluster.read();
+        cluster.settle();
+        assert_eq!(
+            (teams_of(&cluster, 0), cluster.state(0)),
+            (Some(teams_id(9)), Some(UserState::Connected)),
+            "{lost}"
+        );
+        assert_eq!(cluster.world.pair(0).number, Some(number(0)), "{lost}");
+        assert_eq!([3, 4].map(|index| cluster.reason(index)), [Some(Reason::ConnectorLicenseExhausted); 2], "{lost}");
+    }
+}
+
+/// R6: whoever approves that the old pair goes approves the new one.
+#[test]
+fn an_exchange_is_decided_about_once() {
+    let mut cluster = edited(RemovalAction::Remove);
+    cluster.spec.approval = Approval::All;
+    after(&mut cluster, 61);
+    assert_eq!((cluster.reason(0), cluster.other_calls.len()), (Some(Reason::ApprovalPending), 0));
+    let action = &disconnects(&cluster)[0].spec.actions[0];
+    assert_eq!(action.args.teams_user_id, Some(teams_id(9).to_string()));
+    assert_eq!(action.args.phone_number, Some(number(0).as_str().to_owned()));
+    decide(&mut cluster, Decision::Approve);
+    cluster.settle_while_waiting();
+    assert_eq!((teams_of(&cluster, 0), cluster.state(0)), (Some(teams_id(9)), Some(UserState::Connected)));
+    assert_eq!(cluster.runs.values().filter(|run| run.spec.decision.is_some()).count(), 1);
+}
+
+/// R16: a run means the person whom it names: where the row names a third one by now it ends, and the old pair stays until that one has
+/// been named for the grace period.
+#[test]
+fn a_run_exchanges_for_nobody_else() {
+    let mut cluster = edited(RemovalAction::Remove);
+    cluster.spec.removal.guard.max_count = 0;
+    cluster.spec.removal.guard.always_allow = 0;
+    after(&mut cluster, 61);
+    decide(&mut cluster, Decision::Approve);
+    cluster.world.add_person(8);
+    cluster.world.remove_person(8);
+    // The row is the same, or the edit alone would end the run.
+    let mut teams = cluster.world.teams.iter_mut().rev();
+    let (third, second) = (teams.next().unwrap(), teams.next().unwrap());
+    (third.upn_address, third.mail_address) = (second.upn_address.take(), None);
+    cluster.read_twice();
+    cluster.settle_while_waiting();
+    assert_eq!((teams_of(&cluster, 0), cluster.other_calls.len()), (Some(teams_id(0)), 0));
+    assert_eq!(disconnects(&cluster)[0].status.state, Some(RunState::Superseded));
 }
 
 /// R5: one reading is not enough to say whom a row names.

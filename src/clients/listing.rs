@@ -88,6 +88,9 @@ pub enum IncompleteCause {
     /// The link to the next page leads to another host.
     #[error("the next page is at another host")]
     ForeignLink,
+    /// A record lacks a property that was asked for and that every record has.
+    #[error("a record lacks a property that was asked for")]
+    PropertyMissing,
     /// More items or pages than any listing has.
     #[error("it has more than {ITEM_LIMIT} items or {PAGE_LIMIT} pages")]
     TooLarge,
@@ -106,6 +109,7 @@ impl IncompleteCause {
             Self::RepeatedMarker => "repeated_marker",
             Self::ExpiredPageToken => "expired_page_token",
             Self::ForeignLink => "foreign_link",
+            Self::PropertyMissing => "property_missing",
             Self::TooLarge => "too_large",
         }
     }
@@ -124,6 +128,7 @@ impl Incomplete {
             | IncompleteCause::RepeatedMarker
             | IncompleteCause::ExpiredPageToken
             | IncompleteCause::ForeignLink
+            | IncompleteCause::PropertyMissing
             | IncompleteCause::TooLarge => Class::Retry,
         }
     }

@@ -129,6 +129,16 @@ async fn lines_are_read_to_the_page_without_a_marker() {
     assert_eq!(lines.items()[0].lines[0].organization.id.to_string(), PBX);
 }
 
+/// R5: a user of whom no lines are told is not one without a line.
+#[tokio::test]
+async fn a_user_without_the_list_of_lines_makes_the_listing_incomplete() {
+    let bench = Bench::start(|seen| {
+        (seen.path == "/users/v1/users").then(|| ok(&json!({"items": [{"userKey": "77", "userId": "u"}]})))
+    });
+    let incomplete = bench.await.goto().lines(&account(), Some).await.unwrap_err();
+    assert_eq!(incomplete.cause.failure().unwrap().class(), Class::Retry);
+}
+
 #[tokio::test]
 async fn voice_admin_is_paged_by_a_hundred() {
     let bench = Bench::start(|seen| {

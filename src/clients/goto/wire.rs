@@ -125,8 +125,7 @@ pub struct MarkerPage<T> {
 pub struct UserLines {
     /// The user.
     pub user_key: UserKey,
-    /// Empty for a user who has no line.
-    #[serde(default)]
+    /// Empty for a user who has no line; an answer without it tells nothing.
     pub lines: Vec<Line>,
 }
 

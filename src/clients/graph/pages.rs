@@ -158,6 +158,9 @@ impl GraphClient {
         let mut call = first;
         loop {
             let page: Page<User> = self.page(&call).await?;
+            if page.value.iter().any(is_nameless) {
+                return Err(IncompleteCause::PropertyMissing);
+            }
             pages.page(page.value)?;
             match (page.next_link, page.delta_link) {
                 (Some(link), _) => {
@@ -184,6 +187,11 @@ impl GraphClient {
         let decorated = !url.username().is_empty() || url.password().is_some();
         if url.origin() == self.base.origin() && !decorated { Ok(url) } else { Err(IncompleteCause::ForeignLink) }
     }
+}
+
+/// Whether nothing but the id is told of somebody who is there: so Graph answers where a right is missing. It is not that the user is gone.
+fn is_nameless(user: &User) -> bool {
+    user.removed.is_none() && user.user_principal_name.is_none()
 }
 
 /// Microsoft's support finds a call by this id.

@@ -84,6 +84,22 @@ async fn a_delta_round_without_a_cursor_at_its_end_is_cut_short() {
     assert!(matches!(incomplete.cause, IncompleteCause::Truncated));
 }
 
+/// R5: somebody of whom only the id is told, as where a right is missing, is not gone; who is removed has no more than that.
+#[tokio::test]
+async fn a_user_without_a_name_makes_the_round_incomplete() {
+    let round = async |user: Value| {
+        let bench = Bench::start(move |seen| {
+            let body = json!({"value": [user], "@odata.deltaLink": "{graph}/v1.0/users/delta?$deltatoken=d"});
+            (!seen.is_token_call()).then(|| page(seen, &body))
+        });
+        bench.await.graph().users_delta(None, Some).await.map(|round| round.into_parts().0.items().len())
+    };
+    let nameless = json!({"id": USER_1, "userPrincipalName": null, "mail": null});
+    let incomplete = round(nameless).await.unwrap_err();
+    assert!(matches!(incomplete.cause, IncompleteCause::PropertyMissing), "{incomplete:?}");
+    assert_eq!(round(json!({"id": USER_1, "@removed": {"reason": "deleted"}})).await.unwrap(), 1);
+}
+
 /// S10: the access token must not travel to another host.
 #[tokio::test]
 async fn a_link_to_another_host_is_not_followed() {

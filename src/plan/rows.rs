@@ -42,6 +42,8 @@ struct Resolved<'a> {
     /// Everybody whom it may mean.
     users: Vec<UserKey>,
     target: Result<EntraObjectId, Misfit>,
+    /// Who has the Microsoft user, where it names no one user: the row may be that user's, with a slip on the GoTo side.
+    holder: Option<UserKey>,
 }
 
 impl<'a> Rows<'a> {
@@ -76,7 +78,7 @@ impl<'a> Rows<'a> {
                 let rejection = judged.err().map(|reason| Rejection { source, line, reason });
                 mapping.rejections.extend(rejection.filter(|_| mapping.rejections.len() < MAX_REJECTIONS));
                 let claim = if user.is_some() { Claim::Rejected } else { Claim::Perhaps };
-                for user in &it.users {
+                for user in it.users.iter().chain(&it.holder) {
                     let stored = self.claims.entry(user.clone()).or_insert(claim);
                     if *stored == Claim::Perhaps {
                         *stored = claim;
@@ -143,19 +145,29 @@ struct Directory<'r, 'a> {
     presence: &'r Presence<'r>,
     /// Users by the row that their objects have.
     stored: HashMap<&'a str, &'r UserKey>,
+    /// The same by the row's Microsoft side.
+    holders: HashMap<&'a str, &'r UserKey>,
 }
 
 impl<'r, 'a> Directory<'r, 'a> {
     fn new(records: &'r Records<'a>, presence: &'r Presence<'r>) -> Self {
         let here = records.users.iter().filter(|(key, _)| presence.is_in_scope(key));
-        let stored = here.filter_map(|(key, user)| Some((stored_row(user)?.goto.as_str(), key))).collect();
-        Self { records, presence, stored }
+        let here: Vec<_> = here.filter_map(|(key, user)| Some((stored_row(user)?, key))).collect();
+        let stored = here.iter().map(|(row, key)| (row.goto.as_str(), *key)).collect();
+        let holders = here.iter().map(|(row, key)| (row.teams.as_str(), *key)).collect();
+        Self { records, presence, stored, holders }
     }
 
     fn row(&self, row: &'a MatchingRow) -> Resolved<'a> {
         let users = self.users(row);
         let target = self.target(row, &users);
-        Resolved { row, users, target }
+        let holder = (users.len() != 1).then(|| self.holder(row, target.ok())).flatten();
+        Resolved { row, users, target, holder }
+    }
+
+    fn holder(&self, row: &MatchingRow, target: Option<EntraObjectId>) -> Option<UserKey> {
+        let same = self.holders.get(row.teams.as_str()).copied();
+        same.or_else(|| self.records.pinned_to(target?)).cloned()
     }
 
     fn users(&self, row: &MatchingRow) -> Vec<UserKey> {

@@ -174,8 +174,12 @@ fn a_domain_rename_with_rows_takes_nothing_away() {
 #[test]
 fn a_row_that_became_wrong_still_holds_the_pin() {
     let good = ("p0@contoso.example", "p1@contoso.example");
-    let cases: [&[(&str, &str)]; 4] = [
+    let id = teams_id(1).to_string();
+    let cases: [&[(&str, &str)]; 7] = [
         &[("p0@contoso.example", "nobody@x.example")],
+        &[("slip@contoso.example", good.1)],
+        &[("slip@contoso.example", &id)],
+        &[("", good.1)],
         &[good, ("1000", "p0@contoso.example")],
         &[good, ("p2@contoso.example", "p1@contoso.example")],
         &[("1000", "nobody@x.example"), good],

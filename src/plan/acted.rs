@@ -26,19 +26,32 @@ pub struct ActOutcome {
     pub results: Vec<(UserKey, StepResult)>,
     /// What kept the executor from going on.
     pub refusal: Option<Refusal>,
+    /// What kept it from looking once more at somebody who is to lose something; nobody else waits for that.
+    pub look: Option<Refusal>,
 }
 
 impl ActOutcome {
-    /// Takes the answers to a batch. One user for whom patience was asked means patience with all.
+    /// Takes the answers to a batch. One user for whom patience was asked means patience with all; one whose pair changed, with all who
+    /// are to lose something.
     pub fn add(&mut self, results: Vec<(UserKey, StepResult)>) {
         if results.iter().any(|(_, result)| *result == StepResult::NotTried) {
             self.refusal = Some(Refusal { reason: Reason::RateLimited, until: None });
         }
+        if results.iter().any(|(_, result)| *result == StepResult::Stale) {
+            self.look = Some(Refusal { reason: Reason::SourceIncomplete, until: None });
+        }
         self.results.extend(results);
+    }
+
+    /// Why steps of the run could not be sent.
+    fn refusal(&self, run: &ResumedRun) -> Option<Refusal> {
+        let looks = run.steps.iter().any(|step| step.look.is_some());
+        let sent = self.refusal.filter(|_| !run.steps.is_empty());
+        sent.or_else(|| self.look.filter(|_| looks))
     }
 }
 
-/// A batch of writes that was not answered; it may have had its effect.
+/// A batch of writes that was not answered, and may have had its effect; or a look that was not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// How it shows.
@@ -63,6 +76,15 @@ pub enum StepResult {
     },
     /// The time of the pass was over, the run was stopped, or a limit asked for patience.
     NotTried,
+    /// Somebody changed the pair since it was read: what is done is planned anew.
+    Stale,
+}
+
+impl StepResult {
+    /// Whether nothing came of it.
+    fn is_nothing(&self) -> bool {
+        matches!(self, Self::NotTried | Self::Stale)
+    }
 }
 
 /// What follows from having acted.
@@ -119,8 +141,8 @@ pub fn after(plan: &UserPlan, outcome: &ActOutcome, now: Timestamp) -> Acted {
             RunPlan::Resume(run) => resumed(&mut acted, plan, run, outcome, now),
         }
     }
-    let nothing = outcome.results.iter().all(|(_, result)| *result == StepResult::NotTried);
-    if nothing && outcome.refusal.is_some() && !acted.runs.iter().any(|run| run.closed) {
+    let nothing = outcome.results.iter().all(|(_, result)| result.is_nothing());
+    if nothing && outcome.refusal.or(outcome.look).is_some() && !acted.runs.iter().any(|run| run.closed) {
         let untils = acted.runs.iter().filter_map(|run| run.status.refusal.as_ref());
         let until = untils.map(|refusal| refusal.next_attempt_time.0).min();
         acted.next = until.map_or(acted.next, |until| Next::At(until, ReadingKind::Outcome));
@@ -128,27 +150,23 @@ pub fn after(plan: &UserPlan, outcome: &ActOutcome, now: Timestamp) -> Acted {
     acted
 }
 
-/// Whether steps of the run were among those that could not be sent.
-fn is_refused(run: &ResumedRun, outcome: &ActOutcome) -> bool {
-    outcome.refusal.is_some() && !run.steps.is_empty()
-}
-
 fn resumed(acted: &mut Acted, plan: &UserPlan, run: &ResumedRun, outcome: &ActOutcome, now: Timestamp) {
     let results = of_run(run, &outcome.results);
     let tally = add(run, &results);
-    let touched = results.iter().any(|(_, result)| *result != StepResult::NotTried);
+    let touched = results.iter().any(|(_, result)| !result.is_nothing());
     let mut status = run.status.clone();
     status.failures = failures(&run.status.failures, &results);
     let began = results.iter().any(|(_, it)| matches!(it, StepResult::Accepted | StepResult::Failed { .. }));
     if began && status.started_at.is_none() {
         status.started_at = Some(Time(now));
     }
-    if touched || is_refused(run, outcome) {
+    let refusal = outcome.refusal(run);
+    if touched || refusal.is_some() {
         // Whatever was accepted shows that the connector takes writes: the count begins anew.
         let before = status.refusal.as_ref().filter(|_| !touched);
-        status.refusal = outcome.refusal.map(|refusal| refused_again(before, refusal, now));
+        status.refusal = refusal.map(|refusal| refused_again(before, refusal, now));
     }
-    let refused = status.refusal.as_ref().filter(|_| is_refused(run, outcome)).map(Wait::refused);
+    let refused = status.refusal.as_ref().filter(|_| refusal.is_some()).map(Wait::refused);
     let ending = tally.ending(run.limit);
     let status = match ending {
         Some(ending) => run_status::closed(&status, tally, ending, now),
@@ -187,7 +205,7 @@ fn add(run: &ResumedRun, results: &[(Step, StepResult)]) -> Tally {
             StepResult::Accepted => tally.applied += 1,
             StepResult::Skipped(_) => tally.skipped += 1,
             StepResult::Failed { .. } => tally.failed += 1,
-            StepResult::NotTried => continue,
+            StepResult::NotTried | StepResult::Stale => continue,
         }
         tally.remaining = tally.remaining.saturating_sub(1);
     }
@@ -233,7 +251,7 @@ fn failures(before: &[RunFailure], results: &[(Step, StepResult)]) -> Vec<RunFai
             reason: Reason::StillPresent.as_str().to_owned(),
             message: Reason::StillPresent.message(),
         }),
-        StepResult::Accepted | StepResult::Skipped(_) | StepResult::NotTried => None,
+        StepResult::Accepted | StepResult::Skipped(_) | StepResult::NotTried | StepResult::Stale => None,
     });
     before.iter().cloned().chain(added).take(MAX_FAILURES).collect()
 }
@@ -257,7 +275,7 @@ fn user_after(user: &PlannedUser, step: &Step, result: &StepResult, run: &str, n
         StepResult::Failed { reason, message } => {
             Stand { message: Some(message.clone()), ..Stand::new(UserState::Blocked, UserStage::Apply, *reason) }
         }
-        StepResult::Skipped(_) | StepResult::NotTried => return None,
+        StepResult::Skipped(_) | StepResult::NotTried | StepResult::Stale => return None,
     };
     stand.apply(&mut after.status, Some(&user.status), user.status.observed_generation, now);
     if after.write == Write::Nothing {

@@ -366,6 +366,7 @@ impl Planner<'_, '_> {
             external_id: self.records.observed.external_id.to_owned(),
             // Over only once it is read back.
             is_last: false,
+            if_match: Some(pair.etag.clone()),
             look: Some(gone).filter(|gone| *gone != Absence::Policy),
             address: subject.person.and_then(|person| person.user.address.clone()),
             before: before(action),

@@ -172,6 +172,8 @@ pub struct Step {
     pub is_last: bool,
     /// What must be looked up by id just before, beside the plan's `witness`: the write is skipped unless it is gone.
     pub look: Option<Absence>,
+    /// Only if the pair still has this version.
+    pub if_match: Option<String>,
     /// The GoTo address that no Microsoft user has, if that is what is taken for gone.
     pub address: Option<Address>,
     /// What the connector had when the run was planned.
@@ -337,6 +339,7 @@ impl Step {
             external_id: external_id.to_owned(),
             is_last: true,
             look: None,
+            if_match: None,
             address: None,
             before: PairValues::default(),
         }

@@ -134,6 +134,7 @@ impl Lists {
                 licensed: true,
                 registration: RegistrationState::Registered,
                 updated_at: now(),
+                etag: now().to_string(),
             });
         }
         Ok(())

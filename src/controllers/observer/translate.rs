@@ -277,5 +277,6 @@ pub(super) fn connector_user(user: connector::ConnectorUser) -> plan::ConnectorU
         licensed: user.licensed,
         registration,
         updated_at: user.updated_at,
+        etag: user.etag,
     }
 }

@@ -62,33 +62,11 @@ struct Executor<'a> {
 }
 
 impl Executor<'_> {
-    /// Looks once more at those who are to lose something, and sends the others.
+    /// Looks once more at those who are to lose something, and sends what may be sent.
     async fn carry_out(&self, batch: &[&Step], outcome: &mut ActOutcome) {
-        let look = Look::new(self.session, self.pbx);
-        if let Err(refusal) = look.witness(self.plan, batch).await {
-            outcome.refusal = Some(refusal);
-            return;
-        }
-        let mut steps = Vec::with_capacity(batch.len());
-        for step in batch {
-            match look.find(step).await {
-                Ok(Found::Nothing) => steps.push(*step),
-                Ok(Found::Still) => {
-                    let why = "found by id just before".to_owned();
-                    outcome.results.push((step.user.clone(), StepResult::Skipped(why)));
-                }
-                Err(refusal) => {
-                    outcome.refusal = Some(refusal);
-                    return;
-                }
-            }
-        }
+        let (doubtful, mut steps): (Vec<&Step>, Vec<&Step>) = batch.iter().partition(|step| step.look.is_some());
+        steps.extend(self.gone(&doubtful, outcome).await);
         if steps.is_empty() {
-            return;
-        }
-        // A permission that was withdrawn since would let everybody look gone.
-        if let Err(refusal) = look.witness(self.plan, &steps).await {
-            outcome.refusal = Some(refusal);
             return;
         }
         match send(&steps, self.pbx, self.session).await {
@@ -99,6 +77,32 @@ impl Executor<'_> {
                 outcome.refusal = Some(refusal);
             }
         }
+    }
+
+    /// Of those who are to lose something, those who were looked for and not found. Where that cannot be trusted it is nobody.
+    async fn gone<'s>(&self, steps: &[&'s Step], outcome: &mut ActOutcome) -> Vec<&'s Step> {
+        let look = Look::new(self.session, self.pbx);
+        if let Err(refusal) = look.witness(self.plan, steps).await {
+            outcome.look = Some(refusal);
+            return Vec::new();
+        }
+        let mut gone = Vec::with_capacity(steps.len());
+        for step in steps {
+            match look.find(step).await {
+                Ok(Found::Nothing) => gone.push(*step),
+                Ok(Found::Still) => {
+                    let why = "found by id just before".to_owned();
+                    outcome.results.push((step.user.clone(), StepResult::Skipped(why)));
+                }
+                Err(refusal) => outcome.look = Some(refusal),
+            }
+        }
+        // A permission that was withdrawn since would let everybody look gone.
+        if let Err(refusal) = look.witness(self.plan, &gone).await {
+            outcome.look = Some(refusal);
+            return Vec::new();
+        }
+        gone
     }
 }
 
@@ -126,7 +130,13 @@ fn operation(step: &Step) -> BatchOperation {
         RunOperation::Disable => (BatchMethod::Disable, None),
         RunOperation::Delete | RunOperation::Replace => (BatchMethod::Delete, None),
     };
-    BatchOperation { id: step.user.to_string(), method, goto_user_key: step.user.clone(), if_match: None, body }
+    BatchOperation {
+        id: step.user.to_string(),
+        method,
+        goto_user_key: step.user.clone(),
+        if_match: step.if_match.clone(),
+        body,
+    }
 }
 
 /// Every code of the contract has its reason; what is not in it is shown as it came.
@@ -140,6 +150,7 @@ fn judge(step: &Step, result: &BatchResult) -> StepResult {
     let failed = |reason: Reason| StepResult::Failed { reason, message: reason.message() };
     match (result.status, code) {
         (429, _) => StepResult::NotTried,
+        (412, _) => StepResult::Stale,
         // It may have had its effect, which the next reading shows; one user does not keep the run open for the others.
         (500..=599, _) => failed(Reason::ConnectorUnreachable),
         (_, "NoLicense") => failed(Reason::ConnectorLicenseExhausted),

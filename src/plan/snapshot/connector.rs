@@ -337,4 +337,6 @@ pub struct ConnectorUser {
     pub registration: RegistrationState,
     /// Last change in the connector.
     pub updated_at: Timestamp,
+    /// Its version, for `If-Match`: what is taken away is what was read.
+    pub etag: String,
 }

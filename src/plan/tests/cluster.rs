@@ -234,7 +234,7 @@ impl Cluster {
                 self.last_write = Some(self.now);
                 self.world.answer(step, self.now)
             };
-            outcome.results.push((step.user.clone(), result));
+            outcome.add(vec![(step.user.clone(), result)]);
         }
         let acted = acted::after(&plan, &outcome, self.now);
         self.report(&plan, acted)?;

@@ -103,7 +103,7 @@ proptest! {
         }
         let failed = || StepResult::Failed { reason: Reason::Rejected, message: "no".repeat(300) };
         let results = plan.steps().into_iter().map(|step| (step.user.clone(), failed())).collect();
-        drop(acted::after(&plan, &ActOutcome { results, refusal: None }, now));
+        drop(acted::after(&plan, &ActOutcome { results, ..ActOutcome::default() }, now));
         drop(plan.to_string());
         drop(plan.check());
     }

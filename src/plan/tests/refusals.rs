@@ -3,15 +3,16 @@
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::cluster::{Cluster, is};
+use super::disconnecting::{leaves, removing};
 use super::resuming::ready_run;
 use super::world::key;
 use crate::api::conditions::{ACTION_REQUIRED, READY, RECONCILING};
-use crate::api::{Reason, RunRefusal, RunState};
+use crate::api::{Reason, RemovalAction, RunRefusal, RunState, RunType, UserState};
 use crate::plan::acted::{ActOutcome, Acted, Refusal, StepResult, after};
 use crate::plan::observed::{Next, ReadingKind};
 
 fn refused(cluster: &mut Cluster, reason: Reason, until: Option<Timestamp>) -> Acted {
-    let outcome = ActOutcome { results: Vec::new(), refusal: Some(Refusal { reason, until }) };
+    let outcome = ActOutcome { refusal: Some(Refusal { reason, until }), ..ActOutcome::default() };
     let acted = after(&cluster.plan(), &outcome, cluster.now);
     let name = cluster.run().name.clone();
     cluster.runs.get_mut(&name).unwrap().status = acted.runs[0].status.clone();
@@ -86,6 +87,59 @@ fn a_request_and_an_answer_end_the_pause() {
     cluster.settle();
     assert_eq!(cluster.run_states(), [Some(RunState::Applied)]);
     assert_eq!((cluster.run().status.refusal.clone(), cluster.puts.len()), (None, 2));
+}
+
+/// R5, R17: a last look that is refused holds up nobody but those who are to lose something; whom it found gone goes.
+#[test]
+fn a_look_that_is_refused_holds_up_no_newcomer() {
+    let mut cluster = removing(4, RemovalAction::Remove);
+    leaves(&mut cluster, 0);
+    // The removal takes a pass longer to begin.
+    for newcomer in [None, Some(4)] {
+        if let Some(index) = newcomer {
+            cluster.world.add_person(index);
+        }
+        cluster.read_twice();
+        let plan = cluster.pass();
+        cluster.between(&plan);
+    }
+    cluster.read();
+    let steps = |cluster: &Cluster| cluster.plan().steps().iter().map(|step| step.user.clone()).collect::<Vec<_>>();
+    assert_eq!(steps(&cluster), [key(0), key(4)]);
+    let look = Some(Refusal { reason: Reason::SourceIncomplete, until: None });
+    let plan = cluster.plan();
+    let acted = after(&plan, &ActOutcome { look, ..ActOutcome::default() }, cluster.now);
+    for report in &acted.runs {
+        let run = cluster.runs.get_mut(&report.name).unwrap();
+        run.status = report.status.clone();
+        assert_eq!(run.status.refusal.is_some(), run.spec.run_type == RunType::Disconnect);
+    }
+    assert_eq!(acted.runs.len(), 2);
+    assert_eq!(steps(&cluster), [key(4)]);
+    cluster.wait(30);
+    cluster.read();
+    assert_eq!(steps(&cluster), [key(0), key(4)]);
+}
+
+/// R16: what is taken away is what was read. Of a pair that somebody changed since, nothing is sent again before it was read anew.
+#[test]
+fn a_pair_that_changed_since_it_was_read_is_read_anew() {
+    let mut cluster = removing(3, RemovalAction::Remove);
+    leaves(&mut cluster, 0);
+    while cluster.plan().steps().is_empty() {
+        let plan = cluster.pass();
+        cluster.between(&plan);
+    }
+    cluster.world.pair(0).etag = "by somebody else".to_owned();
+    cluster.pass();
+    assert_eq!((cluster.other_calls.len(), cluster.world.pair(0).enabled), (1, true));
+    cluster.wait(19);
+    cluster.read();
+    assert!(cluster.plan().steps().is_empty());
+    cluster.wait(1);
+    assert_eq!(cluster.plan().steps().len(), 1);
+    cluster.settle();
+    assert_eq!(cluster.state(0), Some(UserState::Removed));
 }
 
 /// One user for whom patience is asked is no reason for a longer pause while others go through.

@@ -186,7 +186,7 @@ fn steps_that_were_not_tried_stay_to_do() {
     let cluster = ready_run(3);
     let plan = cluster.plan();
     let results = vec![(key(0), StepResult::Accepted), (key(1), StepResult::NotTried)];
-    let mut acted = after(&plan, &ActOutcome { results, refusal: None }, cluster.now);
+    let mut acted = after(&plan, &ActOutcome { results, ..ActOutcome::default() }, cluster.now);
     let report = acted.runs.remove(0);
     assert!(!report.closed);
     assert_eq!(report.status.outcome.unwrap().remaining, 2);
@@ -197,7 +197,7 @@ fn steps_that_were_not_tried_stay_to_do() {
 fn what_the_executor_skips_is_counted_as_skipped() {
     let cluster = ready_run(2);
     let results = vec![(key(0), StepResult::Accepted), (key(1), StepResult::Skipped("gone".to_owned()))];
-    let report = after(&cluster.plan(), &ActOutcome { results, refusal: None }, cluster.now).runs.remove(0);
+    let report = after(&cluster.plan(), &ActOutcome { results, ..ActOutcome::default() }, cluster.now).runs.remove(0);
     assert_eq!(report.status.state, Some(RunState::PartiallyApplied));
     assert_eq!(report.status.outcome.unwrap().skipped, 1);
 }
@@ -209,7 +209,7 @@ fn a_failure_that_went_through_after_all_is_done() {
     let plan = cluster.plan();
     let lost = StepResult::Failed { reason: Reason::ConnectorUnreachable, message: "no answer".to_owned() };
     let results = vec![(key(0), lost), (key(1), StepResult::NotTried), (key(2), StepResult::NotTried)];
-    let mut acted = after(&plan, &ActOutcome { results, refusal: None }, cluster.now);
+    let mut acted = after(&plan, &ActOutcome { results, ..ActOutcome::default() }, cluster.now);
     assert_eq!(acted.users[0].status.state, Some(UserState::Pending));
     let name = cluster.run().name.clone();
     cluster.runs.get_mut(&name).unwrap().status = acted.runs.remove(0).status;
@@ -252,7 +252,7 @@ fn licenses_in_use_that_are_not_listed_yet_are_not_counted_twice() {
     for step in &plan.steps()[..2] {
         cluster.world.answer(step, cluster.now);
     }
-    let acted = after(&plan, &ActOutcome { results, refusal: None }, cluster.now);
+    let acted = after(&plan, &ActOutcome { results, ..ActOutcome::default() }, cluster.now);
     for user in &acted.users {
         cluster.users.get_mut(&user.key).unwrap().status = user.status.clone();
     }
@@ -274,7 +274,7 @@ fn licenses_in_use_that_are_not_listed_yet_are_not_counted_twice() {
 fn a_refused_user_is_not_tried_again_in_the_same_run() {
     let mut cluster = ready_run(3);
     let refused = StepResult::Failed { reason: Reason::Rejected, message: "no".to_owned() };
-    let outcome = ActOutcome { results: vec![(key(0), refused)], refusal: None };
+    let outcome = ActOutcome { results: vec![(key(0), refused)], ..ActOutcome::default() };
     let mut acted = after(&cluster.plan(), &outcome, cluster.now);
     let name = cluster.run().name.clone();
     cluster.runs.get_mut(&name).unwrap().status = acted.runs.remove(0).status;

@@ -148,6 +148,7 @@ impl World {
             licensed: true,
             registration: RegistrationState::Pending,
             updated_at: at,
+            etag: at.to_string(),
         });
     }
 
@@ -193,6 +194,9 @@ impl World {
             return refused;
         }
         let Some(pair) = self.pairs.iter_mut().find(|pair| pair.key == step.user) else { return StepResult::Accepted };
+        if step.if_match.as_ref().is_some_and(|etag| *etag != pair.etag) {
+            return StepResult::Stale;
+        }
         if step.op.removes() {
             assert!(!pair.enabled, "deleted while enabled");
             self.pairs.retain(|pair| pair.key != step.user);
@@ -200,6 +204,7 @@ impl World {
         } else {
             pair.enabled = step.op == RunOperation::Enable;
             pair.updated_at = at;
+            pair.etag = format!("{at} {:?}", step.op);
         }
         self.changes_since = self.changes_since.or(Some(at));
         StepResult::Accepted
@@ -235,6 +240,7 @@ impl World {
             licensed: true,
             registration: RegistrationState::Pending,
             updated_at: at,
+            etag: at.to_string(),
         });
         StepResult::Accepted
     }

@@ -149,6 +149,7 @@ impl World {
             licensed: true,
             registration: RegistrationState::Pending,
             updated_at,
+            etag: updated_at.to_string(),
         };
         self.pbx(HEAD).users = Source::complete(vec![user], now);
     }

@@ -65,5 +65,19 @@ pub struct Failure {
     pub next_attempt_time: Time,
 }
 
+/// Steps of an account that failed, kept so that back-off survives a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepFailure {
+    /// Failures in a row.
+    pub count: u32,
+    /// Not tried again before this time, unless `requestedAt` asks for it.
+    pub next_attempt_time: Time,
+    /// The conditions whose steps failed; the steps of others do not wait.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(max = 63)))]
+    pub conditions: Vec<String>,
+}
+
 /// Pattern of a GUID.
 pub(super) const GUID: &str = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$";

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::shared::GUID;
-use super::{Failure, NameRef, PendingAction, Period, SecretKeyRef};
+use super::{NameRef, PendingAction, Period, SecretKeyRef, StepFailure};
 
 /// One GoTo account joined to one Microsoft 365 tenant through the Teams Connector.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -303,7 +303,7 @@ pub struct TeamsConnectorAccountStatus {
     pub last_handled_resend: Option<String>,
     /// Failures in a row.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Failure>,
+    pub failure: Option<StepFailure>,
     /// Generation of the spec that the status belongs to; -1: none yet.
     pub observed_generation: i64,
     /// Conditions; `Ready` is the summary.

@@ -90,9 +90,8 @@ pub fn account(observed: &ObservedAccount, now: Timestamp) -> AccountPlan {
     let empty = Empty::default();
     let view = View::new(observed, &empty, now);
     let wanted = steps::wanted(&view);
-    let is_back_off = steps::backing_off(&view);
     let (held_back, wanted): (Vec<_>, Vec<_>) =
-        wanted.into_iter().partition(|step| is_back_off || steps::is_fresh(&view, step));
+        wanted.into_iter().partition(|step| steps::backs_off(&view, step) || steps::is_fresh(&view, step));
     let mut judged = graph::judge(&view);
     graph::keep_held(&mut judged, &held_back, &observed.status.conditions);
     let stale = sources::stale(&view);

@@ -39,9 +39,15 @@ pub(super) fn next(view: &View, gates: &[Draft], steps: &[AccountStep], actions:
     earliest(view, looks)
 }
 
-/// The same after a failed step: not before its next attempt, unless something else is looked at earlier.
-pub(super) fn after_failure(view: &View, gates: &[Draft], actions: &[PendingAction], retry_at: Timestamp) -> Next {
-    let other = match next(view, gates, &[], actions) {
+/// The same after a failed step: not before its next attempt, unless something else is looked at earlier, such as the steps that went well.
+pub(super) fn after_failure(
+    view: &View,
+    gates: &[Draft],
+    taken: &[AccountStep],
+    actions: &[PendingAction],
+    retry_at: Timestamp,
+) -> Next {
+    let other = match next(view, gates, taken, actions) {
         Next::At(at, kind) => Some((at, kind)),
         Next::Interval => None,
     };

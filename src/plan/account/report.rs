@@ -1,5 +1,7 @@
 //! The status of an account, computed from what was observed, what was planned and what failed.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
@@ -8,7 +10,7 @@ use super::finding::Finding;
 use super::view::{Empty, View};
 use super::{AccountPlan, AccountStep, next, parts, pending, setup, sources, steps, words};
 use crate::api::conditions::{Draft, merge};
-use crate::api::{Failure, PendingAction, Reason, Shown, TeamsConnectorAccountStatus};
+use crate::api::{PendingAction, Reason, Shown, StepFailure, TeamsConnectorAccountStatus};
 use crate::plan::observed::{Next, ObservedAccount, Problem};
 
 /// A step that failed, and how it shows.
@@ -44,7 +46,9 @@ pub fn report(
     let failure = failure(&view, plan, problems);
     let next = match &failure {
         Some(failure) if !problems.is_empty() => {
-            next::after_failure(&view, &plan.gates, &plan.pending_actions, failure.next_attempt_time.0)
+            let failed = |step: &AccountStep| problems.iter().any(|problem| problem.step == *step);
+            let taken: Vec<_> = plan.steps.iter().filter(|step| !failed(step)).cloned().collect();
+            next::after_failure(&view, &plan.gates, &taken, &plan.pending_actions, failure.next_attempt_time.0)
         }
         _ => plan.next,
     };
@@ -55,7 +59,7 @@ fn status(
     view: &View,
     plan: &AccountPlan,
     problems: &[StepProblem],
-    failure: Option<Failure>,
+    failure: Option<StepFailure>,
 ) -> TeamsConnectorAccountStatus {
     let old = view.observed.status;
     let gates = with_problems(&plan.gates, problems);
@@ -145,14 +149,17 @@ fn handled(view: &View) -> Option<String> {
     value.or_else(|| view.observed.status.last_handled_reconcile_at.clone())
 }
 
-fn failure(view: &View, plan: &AccountPlan, problems: &[StepProblem]) -> Option<Failure> {
+fn failure(view: &View, plan: &AccountPlan, problems: &[StepProblem]) -> Option<StepFailure> {
     let old = view.observed.status.failure.clone();
     if view.observed.suspended {
         old
     } else if view.observed.credentials.is_some() {
         credentials_failure(view)
     } else if !problems.is_empty() {
-        Some(one_more(view, SignedDuration::from_secs(10), SignedDuration::from_mins(10)))
+        let failed = plan.held_back.iter().chain(problems.iter().map(|problem| &problem.step));
+        let conditions: BTreeSet<_> = failed.map(|step| step.gate().to_owned()).collect();
+        let failure = one_more(view, SignedDuration::from_secs(10), SignedDuration::from_mins(10));
+        Some(StepFailure { conditions: conditions.into_iter().collect(), ..failure })
     } else if plan.held_back.is_empty() {
         None
     } else {
@@ -161,7 +168,7 @@ fn failure(view: &View, plan: &AccountPlan, problems: &[StepProblem]) -> Option<
 }
 
 /// How often the credentials could not be used, and when to look at the Secret again: after 5 s, growing to 5 min.
-pub(super) fn credentials_failure(view: &View) -> Option<Failure> {
+pub(super) fn credentials_failure(view: &View) -> Option<StepFailure> {
     let old = view.observed.status.failure.as_ref();
     let early = old.is_some_and(|old| view.now < old.next_attempt_time.0) && !view.requested();
     if early {
@@ -170,8 +177,8 @@ pub(super) fn credentials_failure(view: &View) -> Option<Failure> {
     Some(one_more(view, SignedDuration::from_secs(5), SignedDuration::from_mins(5)))
 }
 
-fn one_more(view: &View, first: SignedDuration, limit: SignedDuration) -> Failure {
+fn one_more(view: &View, first: SignedDuration, limit: SignedDuration) -> StepFailure {
     let count = view.observed.status.failure.as_ref().map_or(0, |failure| failure.count).saturating_add(1);
     let pause = steps::doubling(first, limit, usize::try_from(count).unwrap_or(usize::MAX));
-    Failure { count, next_attempt_time: Time(view.now + pause) }
+    StepFailure { count, next_attempt_time: Time(view.now + pause), conditions: Vec::new() }
 }

@@ -8,8 +8,7 @@ use super::push::{self, Push};
 use super::report::StepProblem;
 use super::view::{Pbx, View, is_current};
 use super::{domain, gates, graph, pending, setup};
-use crate::api::conditions::is_true;
-use crate::api::{AdministratorSpec, Reason};
+use crate::api::{AdministratorSpec, Reason, StepFailure};
 use crate::domain::{EntraObjectId, OrganizationId};
 use crate::plan::observed::PolicyDemand;
 use crate::plan::snapshot::{Activity, Job, JobState, Manager, Tick, VerificationState};
@@ -214,12 +213,12 @@ pub(super) fn without_effect(view: &View, step: &AccountStep) -> Option<StepProb
     is_repeated.then(|| StepProblem { step: step.clone(), problem: problem() })
 }
 
-/// Whether a step failed lately and nobody asked for another try. Failures of credentials that were mended do not count.
-pub(super) fn backing_off(view: &View) -> bool {
-    let status = view.observed.status;
-    let next = status.failure.as_ref().map(|failure| failure.next_attempt_time.0);
-    let was_step = is_true(&status.conditions, graph::CREDENTIALS_VALID);
-    was_step && next.is_some_and(|at| view.now < at) && !view.requested()
+/// Whether a step for the same condition failed lately and nobody asked for another try. Those for other conditions do not wait for it.
+pub(super) fn backs_off(view: &View, step: &AccountStep) -> bool {
+    let failed = |failure: &StepFailure| {
+        view.now < failure.next_attempt_time.0 && failure.conditions.iter().any(|kind| kind == step.gate())
+    };
+    view.observed.status.failure.as_ref().is_some_and(failed) && !view.requested()
 }
 
 /// Whether a PBX may be written for: the operator has what it needs, and the named parts hold for this PBX.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use k8s_openapi::jiff::SignedDuration;
 
 use super::fixture::{BRANCH, HEAD, World, failed_source, job, minute, pbx, record};
-use crate::api::{Failure, Reason};
+use crate::api::{Reason, StepFailure};
 use crate::plan::account::{AccountStep, TENANT_PUSHED};
 use crate::plan::observed::{Next, Problem, ReadingKind};
 use crate::plan::snapshot::{
-    ConsentState, JobState, PushAuthorizationState, Source, Tick, Verification, VerificationState,
+    ConsentState, JobState, PushAuthorizationState, Service, Source, Tick, Verification, VerificationState,
 };
 
 fn unbound() -> World {
@@ -326,7 +326,10 @@ fn a_failed_step_is_tried_again_after_its_back_off_or_on_request() {
     let mut world = waiting_for_push();
     let problem = Problem { reason: Reason::ConnectorUnreachable, message: "HTTP 503.".to_owned() };
     let report = world.pass_with(Some(problem));
-    let Some(Failure { count: 1, next_attempt_time }) = &world.status.failure else { panic!("no failure") };
+    let Some(StepFailure { count: 1, next_attempt_time, conditions }) = &world.status.failure else {
+        panic!("{:?}", world.status.failure)
+    };
+    assert_eq!(conditions, &[TENANT_PUSHED]);
     let retry_at = next_attempt_time.0;
     assert_eq!(report.next, Next::At(retry_at, ReadingKind::Account));
     assert_eq!(world.condition(TENANT_PUSHED).unwrap().1, Reason::ConnectorUnreachable);
@@ -338,4 +341,28 @@ fn a_failed_step_is_tried_again_after_its_back_off_or_on_request() {
     assert_eq!(world.plan().steps.len(), 1);
     world.pass();
     assert_eq!(world.status.failure, None);
+}
+
+/// T5: one step that is refused for good holds back no step for another condition, and those do not make it come earlier.
+#[test]
+fn a_failed_step_holds_back_only_those_of_its_condition() {
+    let mut world = waiting_for_push();
+    let problem = Problem { reason: Reason::ConnectorUnreachable, message: "HTTP 503.".to_owned() };
+    world.pass_with(Some(problem.clone()));
+    let retry_at = world.status.failure.as_ref().unwrap().next_attempt_time.0;
+    world.now += SignedDuration::from_secs(1);
+    let off = Service { user_import_enabled: false, enabled: true };
+    world.pbx(HEAD).service = Source::complete(Some(off), world.now);
+    insta::assert_snapshot!(in_words(&world), @"
+    holds writes: ServiceDisabled (Head office: Enable Sync is off.)
+    step: switch on Enable Sync of PBX 00000000-0000-4000-8000-0000000000ff
+    held back: start a push to Teams
+    ");
+    let report = world.pass();
+    assert_eq!(report.next, Next::At(world.now + SignedDuration::from_secs(2), ReadingKind::Account));
+    assert_eq!(world.status.failure.as_ref().unwrap().next_attempt_time.0, retry_at);
+    world.now += SignedDuration::from_secs(3);
+    world.pass_with(Some(problem));
+    let failure = world.status.failure.as_ref().unwrap();
+    assert_eq!((failure.count, failure.conditions.len()), (2, 2));
 }

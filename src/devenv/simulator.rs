@@ -112,6 +112,11 @@ impl Control {
         self.post("/world/edit", edits).await.map(drop)
     }
 
+    /// A JSON Patch (RFC 6902) of the world: `[{"op": "replace", "path": "/goto/accessTokens", "value": {}}]`.
+    pub async fn patch_world(&self, patch: &(impl Serialize + Sync)) -> anyhow::Result<()> {
+        answer("/world", self.http.patch(format!("{}/world", self.url)).json(patch)).await.map(drop)
+    }
+
     /// Adds lines to the fault script.
     pub async fn add_faults(&self, rules: &(impl Serialize + Sync)) -> anyhow::Result<Value> {
         self.post("/faults", rules).await

@@ -76,6 +76,9 @@ impl Outlook {
             }
         }
         for user in users {
+            let is_unlisted = subjects.get(&user.key).is_some_and(|it| it.finding == Finding::Unlisted);
+            // Accepted, and newer readings do not show the pair.
+            outlook.retrying |= is_unlisted && user.status.stage == Some(UserStage::Apply);
             outlook.add(user);
         }
         outlook.settled = was_settled(records, users);

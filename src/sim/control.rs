@@ -27,7 +27,7 @@ pub(super) fn router() -> Router<SimState> {
         .route("/healthz", get(|| async { "ok" }))
         .route("/endpoints", get(endpoints))
         .route("/clock", get(read_clock).post(set_clock))
-        .route("/world", get(read_world).put(put_world))
+        .route("/world", get(read_world).put(put_world).patch(patch_world))
         .route("/world/edit", axum::routing::post(edit_world))
         .route("/state-hash", get(hash))
         .route("/faults", get(faults).post(add_faults).delete(clear_faults))
@@ -156,6 +156,16 @@ async fn read_world(State(sim): State<SimState>) -> Response {
 async fn put_world(State(sim): State<SimState>, body: Bytes) -> Answer {
     let world: World = parse(&body)?;
     *sim.world() = world;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// A JSON Patch (RFC 6902), at one moment: what happens in the world meanwhile is not lost, as it would be between a `GET` and a `PUT`.
+async fn patch_world(State(sim): State<SimState>, body: Bytes) -> Answer {
+    let patch: json_patch::Patch = parse(&body)?;
+    let mut world = sim.world();
+    let mut value = serde_json::to_value(&*world)?;
+    json_patch::patch(&mut value, &patch).map_err(|error| Problem::unprocessable(&error))?;
+    *world = serde_json::from_value(value)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -43,7 +43,7 @@ impl Hand {
             Self::Delete(name) => delete_secret(stage, name).await,
             Self::Edit(edit) => stage.control().edit(edit).await.unwrap(),
             Self::World(pointer, value) => {
-                change_world(stage, |world| *world.pointer_mut(pointer).unwrap() = value.clone()).await;
+                stage.control().patch_world(&json!([replace(pointer, value)])).await.unwrap();
             }
             Self::VoidTokens => void_tokens(stage).await,
         }
@@ -67,13 +67,8 @@ async fn delete_secret(stage: &Stage, name: &str) {
     secrets(stage).delete(name, &DeleteParams::default()).await.unwrap();
 }
 
-/// Nothing is under way while time stands.
-async fn change_world(stage: &Stage, change: impl FnOnce(&mut Value)) {
-    let mut world = stage.control().world().await.unwrap();
-    change(&mut world);
-    let url = format!("{}/world", stage.control().url());
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    http.put(url).json(&world).send().await.unwrap().error_for_status().unwrap();
+fn replace(pointer: &str, value: &Value) -> Value {
+    json!({"op": "replace", "path": pointer, "value": value})
 }
 
 async fn void_tokens(stage: &Stage) {
@@ -83,7 +78,8 @@ async fn void_tokens(stage: &Stage) {
 
 /// Every access token of one side is void; the number of the last call before.
 async fn void_tokens_of(stage: &Stage, side: &str) -> u64 {
-    change_world(stage, |world| world[side]["accessTokens"] = json!({})).await;
+    let void = replace(&format!("/{side}/accessTokens"), &json!({}));
+    stage.control().patch_world(&json!([void])).await.unwrap();
     stage.control().last_sequence().await.unwrap()
 }
 
@@ -672,17 +668,15 @@ async fn a_rotated_secret_is_used_by_the_very_next_call_and_the_old_one_never_ag
     let new = |what: &str| format!("NEW-canary-{what}");
     let (client, token, entra) = (new("client"), new("token"), new("entra"));
 
-    change_world(&stage, |world| world["goto"]["clients"][test::GOTO_CLIENT_ID]["secret"] = json!(client)).await;
+    let secret = format!("/goto/clients/{}/secret", test::GOTO_CLIENT_ID);
+    Hand::World(secret, json!(client)).act(&stage).await;
     let since = void_tokens_of(&stage, "goto").await;
     put_secret(&stage, GOTO, &[ID, ("clientSecret", &client), REFRESH]).await;
     only_new_credentials("client secret", &calls_after(&stage, since).await, "goto-auth", &goto);
 
-    change_world(&stage, |world| {
-        let tokens = world["goto"]["refreshTokens"].as_object_mut().unwrap();
-        let grant = tokens.remove(test::GOTO_REFRESH_TOKEN).unwrap();
-        tokens.insert(token.clone(), grant);
-    })
-    .await;
+    let grant = |token: &str| format!("/goto/refreshTokens/{token}");
+    let renamed = json!([{"op": "move", "from": grant(test::GOTO_REFRESH_TOKEN), "path": grant(&token)}]);
+    stage.control().patch_world(&renamed).await.unwrap();
     let since = void_tokens_of(&stage, "goto").await;
     put_secret(&stage, GOTO, &[ID, ("clientSecret", &client), ("refreshToken", &token)]).await;
     only_new_credentials("refresh token", &calls_after(&stage, since).await, "goto-auth", &goto);
@@ -760,19 +754,16 @@ async fn a_rotated_refresh_token_is_stored_before_it_is_used() {
     assert!(tokens.contains_key(&rotated) && tokens.len() == 2, "rotated once: {:?}", tokens.keys());
 
     stage.environment.operator().kill().await.unwrap();
-    let retired = |world: &mut Value, token: &str| world["goto"]["refreshTokens"][token]["revoked"] = json!(true);
-    change_world(&stage, |world| retired(world, test::GOTO_REFRESH_TOKEN)).await;
+    let grant = |token: &str| format!("/goto/refreshTokens/{token}");
+    let retired = |token: &str| json!({"op": "add", "path": format!("{}/revoked", grant(token)), "value": true});
+    stage.control().patch_world(&json!([retired(test::GOTO_REFRESH_TOKEN)])).await.unwrap();
     let since = stage.control().last_sequence().await.unwrap();
     stage.environment.operator().start_ready().await.unwrap();
     let all = ["goto-auth", "goto-admin", "goto-api", "connector"];
     only_new_credentials("after a restart", &calls_after(&stage, since).await, "goto-auth", &all);
 
-    change_world(&stage, |world| {
-        let grant = world["goto"]["refreshTokens"][&rotated].clone();
-        world["goto"]["refreshTokens"]["put-by-people"] = grant;
-        retired(world, &rotated);
-    })
-    .await;
+    let copied = json!({"op": "copy", "from": grant(&rotated), "path": grant("put-by-people")});
+    stage.control().patch_world(&json!([copied, retired(&rotated)])).await.unwrap();
     let since = void_tokens_of(&stage, "goto").await;
     put_secret(&stage, GOTO, &[ID, SECRET, ("refreshToken", "put-by-people")]).await;
     only_new_credentials("a changed Secret", &calls_after(&stage, since).await, "goto-auth", &all);

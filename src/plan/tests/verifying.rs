@@ -4,6 +4,7 @@ use super::cluster::{Cluster, is};
 use super::world::{key, minutes, number};
 use crate::api::conditions::READY;
 use crate::api::{Reason, RegistrationState, UserStage, UserState};
+use crate::plan::readiness::IN_SYNC;
 use crate::plan::snapshot::{Job, JobState};
 
 /// Accepted by the connector, no push yet.
@@ -223,6 +224,7 @@ fn a_pair_that_was_accepted_and_never_came_is_put_again() {
         cluster.now += minutes(2);
         cluster.read();
         cluster.pass();
+        assert_eq!(cluster.condition(IN_SYNC), is("False", Reason::ChangesPending), "after {puts} tries");
         cluster.now += minutes(8);
         cluster.read_twice();
         cluster.pass();

@@ -31,7 +31,8 @@ pub(super) fn pages_once_per_reading(ledger: &Ledger) {
             if calls.iter().any(|call| call.page.is_some()) { rounds(&name, &calls) } else { calls.len() as u64 };
         let allowed = if TWICE.contains(&name.as_str()) { 2 * readings } else { readings };
         eprintln!("{:5} calls in {rounds:3} readings: {name}", calls.len());
-        assert!(rounds <= allowed, "{name}: read {rounds} times in {readings} readings");
+        let when: Vec<_> = calls.iter().map(|call| (call.sequence, call.at.to_string(), call.status)).collect();
+        assert!(rounds <= allowed, "{name}: read {rounds} times in {:?}: {when:?}", ledger.readings);
     }
 }
 

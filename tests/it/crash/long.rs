@@ -169,13 +169,10 @@ async fn played(name: &str, seed: u64, points: &[Point], expected: Option<&Outco
 
 /// Crashes take time, and whether a sign-in still holds after it is not what is compared.
 async fn even_settings(play: &Play) -> anyhow::Result<()> {
-    let mut world = play.control().world().await?;
-    for setting in ["linkSeconds", "pushAuthorizationSeconds"] {
-        world["settings"][setting] = json!(10 * 24 * 3600);
-    }
+    let days = 10 * 24 * 3600;
     // All who leave are seen to have left at once: one grace period, one run.
-    world["settings"]["gotoLagSeconds"] = json!(0);
-    play.control().put("/world", &world).await.map(drop)
+    let settings = json!({"linkSeconds": days, "pushAuthorizationSeconds": days, "gotoLagSeconds": 0});
+    play.control().edit(&json!({"edit": "changeSettings", "settings": settings})).await
 }
 
 /// The samples with a policy that removes who left, in batches.

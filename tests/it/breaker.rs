@@ -107,8 +107,8 @@ async fn too_many_refused_users_stop_the_run() {
     stage.advance_until("the run is stopped", "5s", 120, stopped).await;
     assert_eq!(outcome(&runs(&stage).await[0]), [2, 3, 15]);
     assert_eq!(batches(&stage).await.len(), 1, "nothing is sent after the share was exceeded");
-    let policy = stage.get("usp", POLICY).await;
-    assert_eq!(reason(&policy, "Reconciling"), Some("FailureLimitReached"), "{policy}");
+    let told = |policy: &Value| reason(policy, "Reconciling") == Some("FailureLimitReached");
+    stage.environment.wait_for("usp", POLICY, "the policy tells it", told).await.unwrap();
     let announced = next_attempt(&stage).await;
     let tried = async || batches(&stage).await.len() > 1;
     stage.advance_until("it goes on", "10s", 60, tried).await;

@@ -105,9 +105,11 @@ impl Stage {
         let Some(link) = actions.iter().find_map(|action| action["link"].as_str().filter(|link| ours(link))) else {
             return false;
         };
-        let new = self.clicked.lock().unwrap().insert(link.to_owned());
+        // One that the account showed before the world changed leads nowhere: the next one will.
+        let before = self.clicked.lock().unwrap().contains(link);
+        let new = !before && self.control().click(link).await.is_ok();
         if new {
-            self.control().click(link).await.unwrap();
+            self.clicked.lock().unwrap().insert(link.to_owned());
         }
         new
     }

@@ -58,9 +58,9 @@ impl Call {
         format!("{} {} {}", self.api, self.method, self.route)
     }
 
-    /// Whether the API answered it truly: neither a fault nor a limit.
+    /// Whether the API answered it truly: no fault, no limit, and no access token that was at its end; such a call is made once more.
     pub(super) fn is_true(&self) -> bool {
-        self.injected.is_none() && self.status != 429
+        self.injected.is_none() && ![401, 429].contains(&self.status)
     }
 
     /// Whether an access token was asked for.

@@ -17,7 +17,7 @@ static CONTROL_PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
 static NAMESPACES: AtomicU32 = AtomicU32::new(0);
 /// So many environments run at a time, however many one test plays side by side: on a machine of two cores more of them would only
 /// wait for each other. It is more than there are tests at a time, so that a test with two of them does not wait for ever.
-static PLACES: Semaphore = Semaphore::const_new(6);
+static PLACES: Semaphore = Semaphore::const_new(8);
 
 /// An environment that has one of the places.
 pub(crate) struct Placed {

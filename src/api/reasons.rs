@@ -128,6 +128,7 @@ reasons! {
     VerificationFailed: Human, SUPER, "The verification of the connection failed or is older than the consent or the binding.", "Mend the failed check, then press Verify connection at #4 or set the annotation teamsconnector.dev/requestedAt.";
     VerificationRunning: Waiting, ANYBODY, "The verification of the connection is running.", "Nothing: it is looked at again.";
     PbxNotFound: Stalled, TEAM, "The PBX of the spec does not exist in the GoTo account, or the account does not list it.", "Correct organizationId, or add the PBX to the account.";
+    PbxInUse: Advice, TEAM, "A PBX was taken from the spec and is still bound: a policy names it, or users of it are connected.", "Delete the policy of the PBX and disconnect its users, or put the PBX back into spec.pbxs.";
     TenantMismatch: Stalled, TEAM, "The GoTo account or the tenant is not the one that the credentials belong to.", "Correct the account key, the tenant or the credentials.";
     GoToUnreachable: Retry, ANYBODY, "GoTo could not be read.", "Nothing: it is tried again with growing distance.";
     MicrosoftUnreachable: Retry, ANYBODY, "Microsoft could not be read.", "Nothing: it is tried again with growing distance.";

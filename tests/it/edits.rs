@@ -4,9 +4,11 @@ use serde_json::{Value, json};
 use teams_connector_operator::devenv::objects::{condition, reason};
 
 use crate::harness;
+use crate::leaving::{open, pairs};
 use crate::stage::{ACCOUNT, POLICY, Stage};
 
 const BATCH: &str = "/accounts/{accountKey}/pbxs/{organizationId}/users:batch";
+const UNBIND: &str = "/accounts/{accountKey}/pbxs/{organizationId}";
 const USERS: &str = "/accounts/{accountKey}/pbxs/{organizationId}/users";
 
 /// Batches that the connector answered well since then.
@@ -56,6 +58,57 @@ async fn a_changed_endpoint_holds_writes_until_it_was_read() {
     stage.control().clear_faults().await.unwrap();
     stage.finish(2).await;
     assert_eq!(stage.environment.list("usrun").await.unwrap().len(), 1, "resumed, not planned anew");
+}
+
+/// The PBXs of the account's spec from now on.
+async fn list(stage: &Stage, pbxs: &[Value]) {
+    stage.patch("tca", ACCOUNT, &json!({"spec": {"pbxs": pbxs}})).await;
+    stage.observed("tca", ACCOUNT).await;
+}
+
+async fn unbound(stage: &Stage) -> usize {
+    let calls = stage.control().writes_since(0).await.unwrap();
+    calls.iter().filter(|call| call["method"] == "DELETE" && call["route"] == UNBIND).count()
+}
+
+/// R16: a PBX that is taken from the list stays bound while somebody of it is connected, and it is said why; nobody else notices. Once
+/// nobody is, it is unbound, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pbx_that_is_taken_from_the_list_stays_bound_while_it_is_in_use() {
+    let stage = open("dropped", 3, 2, json!({"action": "Retain"}), false).await;
+    let head = stage.get("tca", ACCOUNT).await["spec"]["pbxs"][0].clone();
+    let (organization, user) = ("99999999-9999-4999-8999-0000000000ee", "8888888888800000001");
+    let edits = json!([
+        {"edit": "addPbx", "organization": organization, "name": "Branch", "licenses": 2},
+        {"edit": "addGotoUser", "organization": organization, "key": user, "email": "other@contoso.example", "extension": "7001", "number": null},
+    ]);
+    stage.control().edit(&edits).await.unwrap();
+    list(&stage, &[head.clone(), json!({"organizationId": organization, "displayName": "Branch"})]).await;
+    let bound = async || stage.get("tca", ACCOUNT).await["status"]["pbxs"][1]["bound"] == true;
+    stage.advance_until("the second PBX is bound", "1m", 30, bound).await;
+    let pair = json!({"organization": organization, "edit": "addPair", "user": user, "teamsUser": "user00003@contoso.example"});
+    stage.control().edit(&pair).await.unwrap();
+    let all = pairs(&stage).await;
+
+    list(&stage, &[head]).await;
+    let told = async || {
+        let account = stage.get("tca", ACCOUNT).await;
+        reason(&account, "PbxsBound") == Some("PbxInUse") && account["status"]["pbxs"][1]["users"] == 1
+    };
+    stage.advance_until("it is told that the PBX is in use", "1m", 30, told).await;
+    stage.advance("30m").await;
+    let account = stage.get("tca", ACCOUNT).await;
+    assert_eq!((condition(&account, "PbxsBound"), unbound(&stage).await), (Some("True"), 0));
+    assert_eq!(condition(&stage.get("usp", POLICY).await, "Ready"), Some("True"));
+
+    stage.control().edit(&json!({"edit": "removePair", "organization": organization, "user": user})).await.unwrap();
+    let forgotten =
+        async || stage.get("tca", ACCOUNT).await["status"]["pbxs"].as_array().is_some_and(|pbxs| pbxs.len() == 1);
+    stage.advance_until("the PBX is unbound", "5m", 12, forgotten).await;
+    stage.advance("30m").await;
+    assert_eq!((unbound(&stage).await, reason(&stage.get("tca", ACCOUNT).await, "PbxsBound")), (1, Some("Succeeded")));
+    let others = all.0.into_iter().filter(|key| key != user).collect();
+    assert_eq!(pairs(&stage).await.0, others);
 }
 
 /// A namespace that is served no longer exists: the others go on, also after a restart.

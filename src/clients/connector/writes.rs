@@ -22,6 +22,7 @@ const PATCH_SERVICES: Route = route("PATCH /accounts/{accountKey}/pbxs/{organiza
 const PUBLISH_DOMAIN_TEXT: Route = route("PUT /accounts/{accountKey}/domains/{name}/verification");
 const REQUEST_CONSENTS: Route = route("POST /accounts/{accountKey}/consents/requests");
 const BIND_PBX: Route = route("PUT /accounts/{accountKey}/pbxs/{organizationId}");
+const UNBIND_PBX: Route = route("DELETE /accounts/{accountKey}/pbxs/{organizationId}");
 const START_VERIFICATION: Route = route("POST /accounts/{accountKey}/pbxs/{organizationId}/verifications");
 const START_SYNC: Route = route("POST /accounts/{accountKey}/syncs");
 const REQUEST_PUSH_AUTHORIZATION: Route = route("POST /accounts/{accountKey}/push-authorization/requests");
@@ -84,6 +85,12 @@ impl ConnectorClient {
     /// Binds a PBX; done already is success too.
     pub async fn bind_pbx(&self, pbx: OrganizationId) -> Result<(), ApiError> {
         let call = self.write(BIND_PBX, Method::PUT, &["pbxs", &pbx.to_string()]);
+        self.sent(call).await
+    }
+
+    /// Unbinds a PBX. `UsersConnected`: it is in use and stays bound.
+    pub async fn unbind_pbx(&self, pbx: OrganizationId) -> Result<(), ApiError> {
+        let call = self.write(UNBIND_PBX, Method::DELETE, &["pbxs", &pbx.to_string()]);
         self.sent(call).await
     }
 

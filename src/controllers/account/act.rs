@@ -60,7 +60,12 @@ fn is_done(step: &AccountStep, class: &Class) -> bool {
             true
         }
         Class::Absent => {
-            matches!(step, AccountStep::RemoveAdministrator { .. } | AccountStep::DeleteTemporaryUser { .. })
+            matches!(
+                step,
+                AccountStep::RemoveAdministrator { .. }
+                    | AccountStep::DeleteTemporaryUser { .. }
+                    | AccountStep::UnbindPbx { .. }
+            )
         }
         Class::Conflict(code) => {
             matches!(step, AccountStep::AddDomain { .. } | AccountStep::CreateTemporaryUser { .. })
@@ -116,6 +121,7 @@ async fn take(step: &AccountStep, session: &Session) -> Result<(), ApiError> {
         AccountStep::RemoveLicenses { user, skus } => graph.remove_licenses(*user, skus.clone()).await,
         AccountStep::DeleteTemporaryUser { user } => graph.delete_user(*user).await,
         AccountStep::BindPbx { pbx } => connector.bind_pbx(*pbx).await,
+        AccountStep::UnbindPbx { pbx } => connector.unbind_pbx(*pbx).await,
         AccountStep::StartVerification { pbx, key } => connector.start_verification(*pbx, key).await,
         AccountStep::StartDirectoryImport { pbx, key } => {
             let body = StartSync { kind: SyncKind::Directory, organization_id: Some(*pbx) };

@@ -10,7 +10,12 @@ use crate::plan::observed::ReadingKind;
 use crate::plan::snapshot::{PbxReading, Snapshot};
 
 /// What the connector says of itself and of each PBX.
-pub(super) async fn read(reader: &Reader<'_>, kind: ReadingKind, old: &Snapshot, pbxs: &[OrganizationId]) -> Part {
+pub(super) async fn read(
+    reader: &Reader<'_>,
+    kind: ReadingKind,
+    old: &Snapshot,
+    (pbxs, dropped): (&[OrganizationId], &[OrganizationId]),
+) -> Part {
     let connector = &reader.session.connector;
     let record = present(connector.account().await).map(|record| record.map(translate::record));
     let administrators = connector.administrators().await;
@@ -32,7 +37,15 @@ pub(super) async fn read(reader: &Reader<'_>, kind: ReadingKind, old: &Snapshot,
         let before = old.pbxs.get(pbx).cloned().unwrap_or_default();
         readings.insert(*pbx, pbx_reading(reader, kind, before, *pbx).await);
     }
+    let mut users = BTreeMap::new();
+    for pbx in dropped.iter().filter(|_| kind != ReadingKind::Account) {
+        let before = old.dropped_pbxs.get(pbx).cloned().unwrap_or_default();
+        let listing = connector.users(*pbx, |_| Some(())).await;
+        let count = listed(listing).map(|users| u32::try_from(users.len()).unwrap_or(u32::MAX));
+        users.insert(*pbx, reader.source("droppedPbxUsers", &before, count));
+    }
     Box::new(move |snapshot| {
+        snapshot.dropped_pbxs.extend(users);
         snapshot.record = record;
         snapshot.administrators = administrators;
         snapshot.consents = consents;

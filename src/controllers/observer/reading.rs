@@ -14,6 +14,7 @@ use crate::clients::listing::{Complete, Incomplete};
 use crate::controllers::error::{incomplete, source_failure};
 use crate::controllers::session::Session;
 use crate::domain::OrganizationId;
+use crate::plan::account::dropped_pbxs;
 use crate::plan::observed::ReadingKind;
 use crate::plan::snapshot::{Snapshot, Source, SourceFailure};
 use crate::runtime::metrics::Metrics;
@@ -43,11 +44,13 @@ impl Reader<'_> {
         let named = account.spec.pbxs.iter().filter_map(|pbx| OrganizationId::from_str(&pbx.organization_id).ok());
         let pbxs: Vec<OrganizationId> = named.collect();
         snapshot.pbxs.retain(|pbx, _| pbxs.contains(pbx));
+        let dropped = account.status.as_ref().map(|status| dropped_pbxs(&account.spec, status)).unwrap_or_default();
+        snapshot.dropped_pbxs.retain(|pbx, _| dropped.contains(pbx));
         let (directory, tenant, numbers, portal) = tokio::join!(
             async { if kind == ReadingKind::Full { Some(goto::read(self, old).await) } else { None } },
             async { if kind == ReadingKind::Full { Some(graph::directory(self, old, tenant).await) } else { None } },
             async { if kind == ReadingKind::Account { None } else { Some(graph::voice(self, old).await) } },
-            connector::read(self, kind, old, &pbxs),
+            connector::read(self, kind, old, (&pbxs, &dropped)),
         );
         for part in [directory, tenant, numbers, Some(portal)].into_iter().flatten() {
             part(&mut snapshot);

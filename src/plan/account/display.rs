@@ -41,6 +41,7 @@ impl fmt::Display for AccountStep {
             Self::RemoveLicenses { .. } => f.write_str("take the license back from the temporary user"),
             Self::DeleteTemporaryUser { .. } => f.write_str("delete the temporary user"),
             Self::BindPbx { pbx } => write!(f, "bind PBX {pbx}"),
+            Self::UnbindPbx { pbx } => write!(f, "unbind PBX {pbx}"),
             Self::StartVerification { pbx, .. } => write!(f, "verify the connection of PBX {pbx}"),
             Self::StartDirectoryImport { pbx, .. } => write!(f, "start a directory import for PBX {pbx}"),
             Self::RequestPushAuthorization { .. } => f.write_str("request a link to sign in for the push"),

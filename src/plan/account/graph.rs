@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::finding::{Finding, Verdict, problem};
 use super::steps::AccountStep;
 use super::view::{Pbx, View};
-use super::{administrators, domain, gates};
+use super::{administrators, domain, dropped, gates};
 use crate::api::Reason;
 use crate::api::conditions::{Draft, find};
 use crate::plan::observed::Problem;
@@ -158,10 +158,7 @@ fn waiting(view: &View, gate: &Gate, earlier: &str) -> Judged {
 
 fn read(view: &View, gate: &Gate) -> Judged {
     match (gate.look)(view, &view.pbxs) {
-        Verdict::Holds => Judged {
-            draft: Draft::yes(gate.kind, Reason::Succeeded).with_message(gate.holds),
-            basis: Basis::Read(None),
-        },
+        Verdict::Holds => Judged { draft: holding(view, gate), basis: Basis::Read(None) },
         Verdict::Unmet(finding) => {
             let Problem { reason, message } = finding.problem();
             let draft = Draft::no(gate.kind, reason).with_message(message);
@@ -173,6 +170,15 @@ fn read(view: &View, gate: &Gate) -> Judged {
             });
             Judged { draft, basis: Basis::Kept }
         }
+    }
+}
+
+/// What holds, and what is to be said of it all the same.
+fn holding(view: &View, gate: &Gate) -> Draft {
+    let remark = if gate.kind == PBXS_BOUND { dropped::in_use(view) } else { None };
+    match remark.map(|finding| finding.problem()) {
+        Some(Problem { reason, message }) => Draft::yes(gate.kind, reason).with_message(message),
+        None => Draft::yes(gate.kind, Reason::Succeeded).with_message(gate.holds),
     }
 }
 

@@ -6,6 +6,7 @@ mod administrators;
 mod conditions;
 mod display;
 mod domain;
+mod dropped;
 mod finding;
 mod gates;
 mod graph;
@@ -34,6 +35,7 @@ use finding::problem;
 use graph::Judged;
 use view::{Empty, View};
 
+pub use dropped::dropped_pbxs;
 pub use graph::{
     ADMINISTRATORS_READY, CONNECTION_VERIFIED, CONSENT_GRANTED, CREDENTIALS_VALID, DIRECTORY_IMPORTED,
     DOMAIN_ACTIVATED, ENTITLED, MANAGER_ONBOARDED, PBXS_BOUND, PERMISSIONS_GRANTED, SERVICE_ENABLED,

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
 use super::view::{Pbx, View};
-use super::{administrators, domain, gates};
+use super::{administrators, domain, dropped, gates};
 use crate::api::{
     AdministratorSpec, AdministratorStatus, ConsentStatus, DirectoryImportStatus, DomainStatus, InvitationStatus,
     MicrosoftLicenses, PbxStatus, PermissionStatus, TenantPushStatus, VerificationStatus,
@@ -14,8 +14,9 @@ use crate::plan::snapshot::{
     PushAuthorizationState, Tick, Verification, VerificationState,
 };
 
+/// Those of the spec, and after them those that were taken from it and are still bound.
 pub(super) fn pbxs(view: &View) -> Vec<PbxStatus> {
-    view.pbxs.iter().map(|pbx| pbx_status(view, pbx)).collect()
+    view.pbxs.iter().map(|pbx| pbx_status(view, pbx)).chain(dropped::statuses(view)).collect()
 }
 
 fn pbx_status(view: &View, pbx: &Pbx) -> PbxStatus {

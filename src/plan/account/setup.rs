@@ -2,7 +2,7 @@
 
 use super::steps::{AccountStep, key, may, may_for_one};
 use super::view::{Pbx, View, is_current};
-use super::{administrators, gates, graph};
+use super::{administrators, dropped, gates, graph};
 use crate::plan::snapshot::{Consent, ConsentState, InvitationState, Service};
 
 /// Every step of the set-up that can be taken now.
@@ -13,6 +13,7 @@ pub(super) fn wanted<'v>(view: &'v View<'_>) -> impl Iterator<Item = AccountStep
         .into_iter()
         .chain(invitation(view))
         .chain(bindings)
+        .chain(dropped::steps(view))
         .chain(administrators::steps(view))
         .chain(switches)
         .chain(consents(view))

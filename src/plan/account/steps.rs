@@ -33,6 +33,11 @@ pub enum AccountStep {
         /// The PBX.
         pbx: OrganizationId,
     },
+    /// Unbinds a PBX that was taken from the spec and that nobody uses.
+    UnbindPbx {
+        /// The PBX.
+        pbx: OrganizationId,
+    },
     /// Adds a further administrator, or changes the role; no mail is sent (guide step 14).
     PutAdministrator {
         /// The administrator of the spec.
@@ -140,7 +145,7 @@ impl AccountStep {
     pub fn gate(&self) -> &'static str {
         match self {
             Self::PutRecord { .. } | Self::SendInvitation { .. } => graph::MANAGER_ONBOARDED,
-            Self::BindPbx { .. } => graph::PBXS_BOUND,
+            Self::BindPbx { .. } | Self::UnbindPbx { .. } => graph::PBXS_BOUND,
             Self::PutAdministrator { .. } | Self::InviteAdministrator { .. } | Self::RemoveAdministrator { .. } => {
                 graph::ADMINISTRATORS_READY
             }
@@ -177,9 +182,10 @@ pub(super) fn wanted(view: &View) -> Vec<AccountStep> {
 pub(super) fn awaits_reading(view: &View, step: &AccountStep) -> bool {
     let reading = |id: &OrganizationId| view.pbxs.iter().find(|pbx| pbx.id == *id).map(|pbx| pbx.reading);
     let read_at = match step {
-        AccountStep::PutRecord { .. } | AccountStep::SendInvitation { .. } | AccountStep::BindPbx { .. } => {
-            view.snapshot.record.read_at
-        }
+        AccountStep::PutRecord { .. }
+        | AccountStep::SendInvitation { .. }
+        | AccountStep::BindPbx { .. }
+        | AccountStep::UnbindPbx { .. } => view.snapshot.record.read_at,
         AccountStep::PutAdministrator { .. }
         | AccountStep::InviteAdministrator { .. }
         | AccountStep::RemoveAdministrator { .. } => view.snapshot.administrators.read_at,

@@ -232,6 +232,7 @@ fn snapshot(pbxs: &[&str]) -> Snapshot {
             at,
         ),
         pbxs: pbxs.iter().map(|id| (pbx(id), reading(at))).collect(),
+        dropped_pbxs: BTreeMap::new(),
     }
 }
 

@@ -185,10 +185,11 @@ impl Decision {
                 RunPlan::Create(NewRun { name, spec, status })
             }
             Self::Resume(mut run) => {
-                // A crash before its first status: nothing was written for it yet, so these are still the counters of its plan.
+                // A crash before its first status: while nobody of it is connected these are still the counters of its plan.
                 // Of a run that takes service away it would hide that the status was lost.
                 let is_connect = records.open.is_some_and(|open| open.name == run.name);
-                let planned = (is_connect && run.status.state.is_none()).then_some(counters);
+                let is_new = is_connect && run.status.state.is_none() && run.tally.applied == 0;
+                let planned = is_new.then_some(counters);
                 run.status.counters = run.status.counters.or(planned);
                 RunPlan::Resume(run)
             }

@@ -4,6 +4,7 @@
 //! the seed, so the vendors have the same bad days; what remains is the order of calls that go side by side. An ordinal that a
 //! play does not reach is told, and every route must have been hit in every phase.
 
+mod changing;
 mod leaving;
 mod long;
 mod matrix;

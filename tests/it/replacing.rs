@@ -10,7 +10,7 @@ use crate::stage::{POLICY, Stage};
 const SYNCS: &str = "/accounts/{accountKey}/syncs";
 
 /// Everything about the pairs that a replacement must keep: number and external id by Microsoft user, and who may call.
-async fn service(stage: &Stage) -> BTreeMap<String, Value> {
+pub(crate) async fn service(stage: &Stage) -> BTreeMap<String, Value> {
     let world = stage.control().world().await.unwrap();
     let connectors = world["connectors"].as_object().unwrap().values();
     let pbxs = connectors.flat_map(|connector| connector["pbxs"].as_object().unwrap().values());
@@ -20,7 +20,7 @@ async fn service(stage: &Stage) -> BTreeMap<String, Value> {
 }
 
 /// How many changes of pairs the connectors have seen.
-async fn changes(stage: &Stage) -> u64 {
+pub(crate) async fn changes(stage: &Stage) -> u64 {
     let world = stage.control().world().await.unwrap();
     world["connectors"].as_object().unwrap().values().filter_map(|connector| connector["revision"].as_u64()).sum()
 }
@@ -33,7 +33,7 @@ async fn pushes(stage: &Stage) -> usize {
 }
 
 /// Somebody who is connected is created again; the old key.
-async fn recreate(stage: &Stage, seed: usize) -> String {
+pub(crate) async fn recreate(stage: &Stage, seed: usize) -> String {
     let gone = happens(stage, json!({"drawn": 1, "seed": seed}), json!("recreateGotoUser")).await;
     gone.into_iter().next().unwrap()
 }

@@ -79,6 +79,28 @@ fn a_crash_before_any_write_ends_the_same() {
     }
 }
 
+/// T1: after a second crash in the middle of what the run writes its counters are those of its plan, or none; never those of what is left.
+#[test]
+fn a_second_crash_changes_no_counters_of_a_plan() {
+    let mut whole = start();
+    whole.settle();
+    let counters = planned(&whole);
+    for (first, second) in (0..whole.writes).flat_map(|first| (1..12).map(move |second| (first, second))) {
+        let mut cluster = start();
+        for budget in [first, second] {
+            cluster.budget = Some(budget);
+            let _crash = cluster.try_settle();
+            cluster.restart();
+            // Meanwhile the connector goes on.
+            cluster.world.import(cluster.now);
+            cluster.read();
+        }
+        cluster.settle();
+        let is_planned = |it: &Option<Counters>| it.is_none() || counters.contains(it);
+        assert!(planned(&cluster).iter().all(is_planned), "{first}, {second}: {:?}", planned(&cluster));
+    }
+}
+
 /// T1, R18: users of whom only some were stored before the process ended keep their order, whatever the order of the stored ones.
 #[test]
 fn a_crash_in_the_first_pass_changes_no_order() {

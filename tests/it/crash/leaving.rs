@@ -49,7 +49,7 @@ async fn a_crash_at_a_write_of_a_removal_changes_nothing() {
             let proxy = stage.environment.proxy(api).unwrap();
             let made = proxy.calls().iter().filter(|call| call.route == route).count();
             proxy.kill_at(Kill { route: route.to_owned(), ordinal: made + ordinal, phase });
-            until_removed(&stage, &gone, &what).await;
+            until(&stage, &what, async || in_state(&stage, "Removed").await == gone).await;
             if proxy.pending().is_empty() {
                 reached.insert(route);
             }
@@ -62,19 +62,19 @@ async fn a_crash_at_a_write_of_a_removal_changes_nothing() {
     assert_eq!(reached, planned, "every kind of write was hit");
 }
 
-/// Moves time on, with an operator that is started again whenever it was killed.
-async fn until_removed(stage: &Stage, gone: &BTreeSet<String>, what: &str) {
+/// Moves time on until it is done, with an operator that is started again whenever it was killed.
+pub(super) async fn until(stage: &Stage, what: &str, done: impl AsyncFn() -> bool) {
     for _ in 0..90 {
         if stage.environment.operator().process().unwrap().status().is_some() {
             stage.environment.operator().start_ready().await.unwrap();
         }
         stage.sign_in().await;
-        if in_state(stage, "Removed").await == *gone {
+        if done().await {
             return;
         }
         stage.advance("2m").await;
     }
-    panic!("{what}: {:?} are not removed", gone - &in_state(stage, "Removed").await);
+    panic!("{what}: {:?}", stage.standing().await);
 }
 
 /// The leavers' objects tell what was taken, nothing is left half done, and every run is at its end.

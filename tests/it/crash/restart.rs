@@ -123,15 +123,13 @@ async fn a_restart_where_everything_is_well_writes_nothing() {
     let began = Instant::now();
     environment.operator().start_ready().await.unwrap();
     assert!(began.elapsed() < GRACE, "{:?}", began.elapsed());
-    // Time stands until it has read for the first time.
-    let has_read = async || (readings(environment).await > 0).then_some(());
-    environment.operator().process().unwrap().until(PATIENCE, has_read).await.unwrap();
     for minutes in 1.. {
         play.control().advance("1m").await.unwrap();
         if readings(environment).await > 1 {
             break;
         }
-        assert!(minutes < 20, "two readings do not take so long");
+        // It may not have begun yet when the first minutes pass.
+        assert!(minutes < 90, "two readings do not take so long");
     }
     let writes = play.control().writes_since(sequence).await.unwrap();
     assert_eq!(writes, Vec::<Value>::new());

@@ -125,3 +125,82 @@ async fn counted(stage: &Stage) -> String {
     }
     counts.iter().map(|(call, count)| format!("{count} {call}")).collect::<Vec<_>>().join("\n")
 }
+
+/// Until a condition of the account has this reason.
+async fn shows(stage: &Stage, kind: &str, wanted: &str, (step, steps): (&str, u32)) {
+    let seen = async || reason(&stage.get("tca", ACCOUNT).await, kind) == Some(wanted);
+    stage.advance_until(&format!("{kind}: {wanted}"), step, steps, seen).await;
+}
+
+async fn annotate(stage: &Stage, name: &str) {
+    let annotations = json!({format!("teamsconnector.dev/{name}"): "now"});
+    stage.patch("tca", ACCOUNT, &json!({"metadata": {"annotations": annotations}})).await;
+}
+
+async fn holds(stage: &Stage, kind: &str) -> bool {
+    condition(&stage.get("tca", ACCOUNT).await, kind) == Some("True")
+}
+
+/// Moves time on at once, however long.
+async fn hours(stage: &Stage, hours: u32) {
+    for _ in 0..hours {
+        stage.control().advance("1h").await.unwrap();
+    }
+}
+
+/// R21, T20: everything comes late or goes wrong once. The invitation expires and is sent again on request, DNS takes a day, there is no
+/// spare license, an activation is stuck for more than 36 hours, a consent is revoked in the middle and given again, a verification
+/// fails: each is told with its reason, the set-up goes on where it was, and nothing is left over or done twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_late_is_waited_for_and_what_goes_wrong_is_told() {
+    let stage = untouched("late").await;
+    let seats = |seats: u32| json!({"edit": "setSeats", "sku": "ENTERPRISEPACK", "seats": seats});
+    let late = json!({"dnsLagSeconds": 24 * 3600, "domainActivationSeconds": 40 * 3600});
+    let edits = json!([seats(0), {"edit": "changeSettings", "settings": late}, {"edit": "failNextVerification"}]);
+    stage.control().edit(&edits).await.unwrap();
+    waits_for(&stage, "Manager", "AcceptInvitation").await;
+    stage.control().edit(&json!({"edit": "expireInvitation"})).await.unwrap();
+    shows(&stage, "ManagerOnboarded", "InvitationExpired", ("1m", 30)).await;
+    stage.advance("1h").await;
+    annotate(&stage, "resendInvitation").await;
+    waits_for(&stage, "Manager", "AcceptInvitation").await;
+    stage.control().human("acceptInvitation").await.unwrap();
+    waits_for(&stage, "GlobalAdministrator", "GrantConsent").await;
+    stage.control().human("grantConsent").await.unwrap();
+
+    shows(&stage, "DomainActivated", "DomainVerificationPending", ("1m", 30)).await;
+    hours(&stage, 20).await;
+    assert_eq!(reason(&stage.get("tca", ACCOUNT).await, "DomainActivated"), Some("DomainVerificationPending"));
+    shows(&stage, "DomainActivated", "NoSpareLicense", ("10m", 60)).await;
+    waits_for(&stage, "Purchasing", "FreeLicense").await;
+    stage.control().edit(&seats(2)).await.unwrap();
+    stage.advance_until("the temporary users hold the seats", "2m", 60, async || spare_seats(&stage).await == 0).await;
+    shows(&stage, "DomainActivated", "DomainActivationPending", ("1m", 30)).await;
+
+    stage.control().human("revokeConsent").await.unwrap();
+    shows(&stage, "ConsentGranted", "ConsentRevoked", ("1m", 30)).await;
+    waits_for(&stage, "GlobalAdministrator", "GrantConsent").await;
+    stage.control().human("grantConsent").await.unwrap();
+    stage.advance_until("consent is given again", "1m", 30, async || holds(&stage, "ConsentGranted").await).await;
+    hours(&stage, 37).await;
+    assert_eq!(reason(&stage.get("tca", ACCOUNT).await, "DomainActivated"), Some("DomainActivationStuck"));
+    stage.advance_until("the domains are active", "10m", 60, async || holds(&stage, "DomainActivated").await).await;
+    let removed = async || holds(&stage, "TemporaryUserRemoved").await && spare_seats(&stage).await == 2;
+    stage.advance_until("the seats are back", "10m", 30, removed).await;
+
+    shows(&stage, "ConnectionVerified", "VerificationFailed", ("1m", 60)).await;
+    annotate(&stage, "requestedAt").await;
+    stage.advance_until("it is verified", "1m", 60, async || holds(&stage, "ConnectionVerified").await).await;
+    stage.finish(2).await;
+    let counted = counted(&stage).await;
+    let once = [
+        "2 connector POST A/invitation",
+        "1 connector PUT A\n",
+        "2 graph POST /v1.0/domains\n",
+        "2 graph POST /v1.0/users\n",
+        "2 graph DELETE /v1.0/users/{id}",
+    ];
+    for line in once {
+        assert!(counted.contains(line), "{line}: {counted}");
+    }
+}

@@ -95,8 +95,13 @@ impl Planner<'_, '_> {
     /// No run is open: the ripe candidates form one, unless all of them were denied.
     fn propose(&self, count: Count) -> Disconnect {
         let records = self.records;
-        let denied: HashSet<&str> = records.denied(RunType::Disconnect).collect();
-        let is_denied = |it: &&&Subject<'_>| denied.contains(it.key.as_str());
+        // What was denied is one thing: to leave is another than to be replaced, or exchanged with somebody.
+        let meant = |action: &RunAction| {
+            let ActionArgs { teams_user_id, new_user, .. } = &action.args;
+            (action.user.clone(), action.op == RunOperation::Replace, teams_user_id.clone(), new_user.clone())
+        };
+        let denied: HashSet<_> = records.denied_actions(RunType::Disconnect).map(meant).collect();
+        let is_denied = |it: &&&Subject<'_>| action(records, it).is_some_and(|action| denied.contains(&meant(&action)));
         let all_denied = if records.observed.deleting {
             deleting::is_denied(records) || self.ripe.is_empty()
         } else {
@@ -243,9 +248,9 @@ impl Planner<'_, '_> {
         todo.sort_by_key(|(key, step)| (step.takes_away(), !begun(key)));
         todo.truncate(self.records.observed.spec.rollout.batch_size as usize);
         let is_sending = waiting.is_none();
-        // Who is half replaced is not left so by what holds the run: the calls are given back, or the new key is put.
+        // Who is half replaced or exchanged is not left so by what holds the run: the calls are given back, or the new key is put.
         let is_paused = waiting.as_ref().is_some_and(holds);
-        let is_undone = |key: &UserKey| is_paused && self.subjects.get(key).is_some_and(|it| it.successor.is_some());
+        let is_undone = |key: &UserKey| is_paused && self.subjects.get(key).is_some_and(Subject::stays_otherwise);
         let goes_on = |key: &UserKey, step: &Step| begun(key) && !(step.takes_away() && is_undone(key));
         for (key, _) in todo.iter().filter(|(key, step)| is_sending || goes_on(key, step)) {
             roles.insert(key.clone(), Role::Executing);
@@ -343,8 +348,8 @@ impl Planner<'_, '_> {
         if action.op == RunOperation::Replace && !replace::is_called_for(action, subject) {
             return skip("the user is not called for under this new key");
         }
-        if action.op == RunOperation::Delete && action.args.teams_user_id != exchanged(subject).teams_user_id {
-            return skip("the row names another person by now");
+        if action.op == RunOperation::Delete && action.args != exchanged(subject) {
+            return skip("the row names another person by now, or another number is routed to the user");
         }
         let same_pair = action.expected.teams_user_id.as_deref() == Some(pair.teams_user.to_string().as_str());
         let same = same_pair
@@ -474,7 +479,7 @@ pub(super) fn restores(records: &Records<'_>, subject: &Subject<'_>, disconnect:
         && !records.is_vetoed(subject)
         && match candidates::operation(records, subject) {
             Some(RunOperation::Disable) => true,
-            Some(RunOperation::Replace) => match disconnect.roles.get(&subject.key) {
+            Some(_) if subject.stays_otherwise() => match disconnect.roles.get(&subject.key) {
                 Some(Role::Executing) => true,
                 Some(Role::Queued) => {
                     !matches!(disconnect.decision, Decision::None) && !disconnect.decision.wait().is_some_and(holds)

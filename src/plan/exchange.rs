@@ -76,6 +76,9 @@ fn number<'a>(
     let (Some(person), Some(teams)) = (reading.people.get(key), reading.teams.get(&target)) else {
         return Err(Reason::SourceIncomplete);
     };
+    if reading.taken_elsewhere.contains(&target) {
+        return Err(Reason::TeamsUserTaken);
+    }
     let paired = pair.and_then(|pair| pair.number.as_ref()).map(E164::as_str);
     let kept = [paired, numbers::actual(reading, target), records.promised(target)];
     let number = numbers::expected(reading, person, &kept);

@@ -186,14 +186,15 @@ pub(super) fn is_freed(records: &Records<'_>, reading: &Reading<'_>, subject: &S
     let pushed = records.activity.is_some_and(|activity| {
         activity.push_changes_since.is_none_or(|since| removed_at.is_some_and(|removed_at| since > removed_at))
     });
-    let old = records.removal(&subject.key, known).and_then(|(_, it)| it.expected.phone_number.as_deref());
+    let noted = known.status.last_change.as_ref().and_then(|change| change.before.as_ref()?.phone_number.as_deref());
+    let old = records.removal(&subject.key, known).and_then(|(_, it)| it.expected.phone_number.as_deref()).or(noted);
     // Whoever else is connected with the Microsoft user has the number by right.
     let pin = records::pin(known).filter(|id| !reading.pairs_by_teams.contains_key(id));
     let voice = pin.and_then(|id| reading.voice.get(&id));
     let holds = match (voice.and_then(|voice| voice.number.as_ref()), old) {
         (Some(now), Some(old)) => now.as_str() == old,
-        (Some(_), None) => true,
-        (None, _) => false,
+        // Where nothing tells the old number the push alone does.
+        (Some(_), None) | (None, _) => false,
     };
     pushed && !holds
 }

@@ -19,7 +19,12 @@ type Match<'a> = Result<&'a TeamsUser, Finding>;
 impl<'a> Judge<'_, 'a> {
     /// The Microsoft user, or what follows without one.
     pub(super) fn teams_user(&self, subject: &mut Subject<'a>, person: &Person<'a>) -> Match<'a> {
-        if let Some(finding) = self.missing(subject) {
+        let target = self.rows.target(&subject.key);
+        let pin = subject.known.and_then(records::matched_pin);
+        // A row that names another one comes first: that the old one is gone is the usual reason to edit it.
+        if (target.is_none() || target == pin)
+            && let Some(finding) = self.missing(subject)
+        {
             return Err(finding);
         }
         if let Some(Claim::Valid(target, row)) = self.rows.of(&subject.key) {
@@ -95,7 +100,8 @@ impl<'a> Judge<'_, 'a> {
         let number = self.exchanges.for_user(&subject.key);
         subject.obstacle = number.and_then(Result::err).filter(|_| subject.pair.is_some());
         if subject.obstacle.is_some() {
-            return self.reading.teams.get(&old).copied().map(Some).ok_or(Finding::Keep);
+            let old = self.reading.teams.get(&old).copied().map(Some);
+            return old.ok_or_else(|| self.missing(subject).unwrap_or(Finding::Keep));
         }
         match self.let_go(subject) {
             Some(finding) => {

@@ -1,5 +1,6 @@
 //! Where a matched user stands with preflight and connector.
 
+use super::exchange;
 use super::funnel::{self, Pairing};
 use super::judge::Judge;
 use super::numbers;
@@ -14,7 +15,10 @@ impl<'a> Judge<'_, 'a> {
     pub(super) fn matched(&self, subject: &mut Subject<'a>, person: &Person<'a>) -> Finding {
         let Some(teams) = subject.teams else { return Finding::Keep };
         let paired = subject.pair.and_then(|pair| pair.number.as_ref()).map(E164::as_str);
-        let kept = [numbers::actual(self.reading, teams.id), paired, self.records.promised(teams.id)];
+        let (actual, promised) = (numbers::actual(self.reading, teams.id), self.records.promised(teams.id));
+        let is_promised = self.records.exchanged(&subject.key) == Some(teams.id);
+        // An exchange puts the number that was shown.
+        let kept = if is_promised { [promised, actual, paired] } else { [actual, paired, promised] };
         subject.number = numbers::expected(self.reading, person, &kept);
         subject.managed = self.ownership(subject, teams);
         let (users, number) = ([&subject.key], subject.number);
@@ -82,7 +86,8 @@ impl<'a> Judge<'_, 'a> {
     fn wanted(&self, subject: &Subject<'a>) -> Finding {
         let released = self.records.requested && subject.last_change().is_some();
         let in_run = self.records.action(&subject.key).is_some();
-        if !in_run && self.records.is_denied(&subject.key) {
+        let follows = exchange::follows(self.records, &subject.key, subject.teams.map(|teams| teams.id));
+        if !in_run && !follows && self.records.is_denied(&subject.key) {
             return Finding::stopped(UserStage::Approval, Reason::Denied);
         }
         if let Some((reason, message)) = self.records.refused(&subject.key).filter(|_| in_run) {

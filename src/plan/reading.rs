@@ -94,6 +94,8 @@ pub(super) struct Reading<'a> {
     pub pairs: HashMap<&'a UserKey, &'a ConnectorUser>,
     /// The same by their Microsoft side.
     pub pairs_by_teams: HashMap<EntraObjectId, &'a ConnectorUser>,
+    /// Microsoft users who are connected in another PBX of the account, as far as is known.
+    pub taken_elsewhere: HashSet<EntraObjectId>,
     /// Who has a number in the connector.
     pub pair_numbers: HashMap<&'a E164, &'a UserKey>,
     /// Id of an extension of the PBX by its number.
@@ -192,6 +194,7 @@ impl<'a> Reading<'a> {
             secure_calling: sources.candidates.iter().map(|it| (&it.key, it.secure_calling)).collect(),
             pairs: sources.pairs.iter().map(|pair| (&pair.key, pair)).collect(),
             pairs_by_teams: sources.pairs.iter().map(|pair| (pair.teams_user, pair)).collect(),
+            taken_elsewhere: taken_elsewhere(snapshot, pbx),
             pair_numbers: sources.pairs.iter().filter_map(|pair| Some((pair.number.as_ref()?, &pair.key))).collect(),
             extensions: extensions(&sources, pbx),
             routed: super::numbers::routed(sources.numbers, pbx),
@@ -200,6 +203,11 @@ impl<'a> Reading<'a> {
             pairs_read_at,
         })
     }
+}
+
+fn taken_elsewhere(snapshot: &Snapshot, pbx: OrganizationId) -> HashSet<EntraObjectId> {
+    let others = snapshot.pbxs.iter().filter(|(id, _)| **id != pbx).filter_map(|(_, other)| other.users.known());
+    others.flatten().map(|pair| pair.teams_user).collect()
 }
 
 impl<'a> Sources<'a> {

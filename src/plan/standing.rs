@@ -148,10 +148,13 @@ fn removing(records: &Records<'_>, subject: &Subject<'_>) -> Reason {
 fn leaving(records: &Records<'_>, subject: &Subject<'_>, role: Option<Role>) -> Option<String> {
     let stored = subject.known.and_then(|known| known.spec.leaving.clone());
     let half = subject.pair.is_some_and(|pair| !pair.enabled) || subject.finding == Finding::Leaving;
+    // What was accepted and is not shown yet is not forgotten: it could not be undone.
+    let young = |at| records.now.duration_since(at) < LISTING_LAG;
+    let is_unshown = candidates::unshown(subject).is_some_and(young);
     match role {
         _ if subject.finding == Finding::Replacing => None,
         Some(Role::Executing) => records.disconnect.map(|run| run.name.clone()).or(stored),
-        _ if half || (subject.finding == Finding::Removed && !is_noted(subject)) => stored,
+        _ if half || is_unshown || (subject.finding == Finding::Removed && !is_noted(subject)) => stored,
         _ => None,
     }
 }

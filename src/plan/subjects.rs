@@ -156,6 +156,11 @@ impl Subject<'_> {
         self.is_leaving() && self.pair.is_some_and(|pair| !pair.enabled)
     }
 
+    /// Whether the person stays, under another key or with another Microsoft user: only the pair is to go.
+    pub(super) fn stays_otherwise(&self) -> bool {
+        self.successor.is_some() || matches!(self.gone, Some(Absence::Person(_)))
+    }
+
     /// Whether a run began to take service away from the user.
     pub(super) fn is_leaving(&self) -> bool {
         self.known.is_some_and(|known| known.spec.leaving.is_some())

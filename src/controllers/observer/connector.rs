@@ -40,9 +40,8 @@ pub(super) async fn read(
     let mut users = BTreeMap::new();
     for pbx in dropped.iter().filter(|_| kind != ReadingKind::Account) {
         let before = old.dropped_pbxs.get(pbx).cloned().unwrap_or_default();
-        let listing = connector.users(*pbx, |_| Some(())).await;
-        let count = listed(listing).map(|users| u32::try_from(users.len()).unwrap_or(u32::MAX));
-        users.insert(*pbx, reader.source("droppedPbxUsers", &before, count));
+        let listing = listed(connector.users(*pbx, |_| Some(())).await);
+        users.insert(*pbx, reader.confirmed(("droppedPbxUsers", Some(*pbx)), &before, listing, |()| Some(())));
     }
     Box::new(move |snapshot| {
         snapshot.dropped_pbxs.extend(users);

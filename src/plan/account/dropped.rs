@@ -1,6 +1,6 @@
 //! PBXs that were taken from the list: each stays bound until no policy names it and nobody of it is connected (R16).
 //!
-//! Which they are is told by the status alone. Where that was lost they stay bound: nothing that somebody else bound is ever unbound.
+//! Which they are is told by the status alone. Where that was lost they stay bound: one that was never in the spec is never unbound.
 
 use super::finding::Finding;
 use super::graph;
@@ -8,6 +8,7 @@ use super::steps::{AccountStep, may_for_one};
 use super::view::{View, is_current};
 use crate::api::{PbxStatus, Reason, TeamsConnectorAccountSpec, TeamsConnectorAccountStatus};
 use crate::domain::OrganizationId;
+use crate::plan::snapshot::Source;
 
 /// The PBXs that were bound when the status was written, and are not in the spec.
 #[must_use]
@@ -26,6 +27,12 @@ fn all(view: &View) -> impl Iterator<Item = OrganizationId> {
     dropped_pbxs(view.observed.spec, view.observed.status).into_iter().filter(is_bound)
 }
 
+/// How many of it are connected.
+fn users(view: &View, id: OrganizationId) -> Option<u32> {
+    let users = view.snapshot.dropped_pbxs.get(&id).and_then(Source::known)?;
+    Some(u32::try_from(users.len()).unwrap_or(u32::MAX))
+}
+
 /// The policy that names the PBX.
 fn policy<'v>(view: &'v View<'_>, id: OrganizationId) -> Option<&'v str> {
     view.observed.policies.iter().find(|policy| policy.pbx == id).map(|policy| policy.name.as_str())
@@ -35,8 +42,8 @@ fn policy<'v>(view: &'v View<'_>, id: OrganizationId) -> Option<&'v str> {
 pub(super) fn steps<'v>(view: &'v View<'_>) -> impl Iterator<Item = AccountStep> + 'v {
     let is_read = is_current(&view.snapshot.record);
     let is_free = |id: &OrganizationId| {
-        let users = view.snapshot.dropped_pbxs.get(id).and_then(|users| users.current().copied());
-        policy(view, *id).is_none() && users == Some(0)
+        let users = view.snapshot.dropped_pbxs.get(id).and_then(Source::current);
+        policy(view, *id).is_none() && users.is_some_and(Vec::is_empty)
     };
     let may = may_for_one(view, &[graph::ENTITLED]);
     all(view).filter(move |id| is_read && may && is_free(id)).map(|pbx| AccountStep::UnbindPbx { pbx })
@@ -45,7 +52,7 @@ pub(super) fn steps<'v>(view: &'v View<'_>) -> impl Iterator<Item = AccountStep>
 /// Why one of them stays bound.
 pub(super) fn in_use(view: &View) -> Option<Finding> {
     let id = all(view).next()?;
-    let users = view.snapshot.dropped_pbxs.get(&id).and_then(|users| users.known().copied());
+    let users = users(view, id);
     let detail = match (policy(view, id), users) {
         (Some(name), _) => format!("{id}: the policy {name} names it."),
         (None, Some(1..)) => format!("{id}: users of it are connected."),
@@ -63,7 +70,7 @@ pub(super) fn statuses<'v>(view: &'v View<'_>) -> impl Iterator<Item = PbxStatus
         policy: policy(view, id).map(str::to_owned),
         licenses_total: None,
         licenses_in_use: None,
-        users: view.snapshot.dropped_pbxs.get(&id).and_then(|users| users.known().copied()),
+        users: users(view, id),
         verification: None,
     })
 }

@@ -156,7 +156,9 @@ fn failure(view: &View, plan: &AccountPlan, problems: &[StepProblem]) -> Option<
     } else if view.observed.credentials.is_some() {
         credentials_failure(view)
     } else if !problems.is_empty() {
-        let failed = plan.held_back.iter().chain(problems.iter().map(|problem| &problem.step));
+        let failed_before = |step: &&AccountStep| old.as_ref().is_some_and(|it| steps::is_of(it, step));
+        let held = plan.held_back.iter().filter(failed_before);
+        let failed = held.chain(problems.iter().map(|problem| &problem.step));
         let conditions: BTreeSet<_> = failed.map(|step| step.gate().to_owned()).collect();
         let failure = one_more(view, SignedDuration::from_secs(10), SignedDuration::from_mins(10));
         Some(StepFailure { conditions: conditions.into_iter().collect(), ..failure })

@@ -221,10 +221,13 @@ pub(super) fn without_effect(view: &View, step: &AccountStep) -> Option<StepProb
 
 /// Whether a step for the same condition failed lately and nobody asked for another try. Those for other conditions do not wait for it.
 pub(super) fn backs_off(view: &View, step: &AccountStep) -> bool {
-    let failed = |failure: &StepFailure| {
-        view.now < failure.next_attempt_time.0 && failure.conditions.iter().any(|kind| kind == step.gate())
-    };
-    view.observed.status.failure.as_ref().is_some_and(failed) && !view.requested()
+    let waits = |failure: &StepFailure| view.now < failure.next_attempt_time.0 && is_of(failure, step);
+    view.observed.status.failure.as_ref().is_some_and(waits) && !view.requested()
+}
+
+/// Whether a step for the same condition failed.
+pub(super) fn is_of(failure: &StepFailure, step: &AccountStep) -> bool {
+    failure.conditions.iter().any(|kind| kind == step.gate())
 }
 
 /// Whether a PBX may be written for: the operator has what it needs, and the named parts hold for this PBX.

@@ -115,8 +115,8 @@ pub struct Snapshot {
     pub push_authorization: Source<PushAuthorization>,
     /// What belongs to one PBX, for each PBX of the account's spec.
     pub pbxs: BTreeMap<OrganizationId, PbxReading>,
-    /// How many users are connected in each PBX that was taken from the account's spec and is still bound.
-    pub dropped_pbxs: BTreeMap<OrganizationId, Source<u32>>,
+    /// The connected users of each PBX that was taken from the account's spec and is still bound: nothing but how many they are.
+    pub dropped_pbxs: BTreeMap<OrganizationId, Source<Vec<()>>>,
 }
 
 /// What belongs to one PBX.

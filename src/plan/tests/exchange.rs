@@ -3,10 +3,12 @@
 use super::cluster::Cluster;
 use super::disconnecting::{decide, disconnects, removing};
 use super::rows::rows;
-use super::world::{key, minutes, number, pbx, teams_id};
-use crate::api::{Approval, Decision, Managed, MatchedBy, Reason, RemovalAction, RunOperation, RunState, UserState};
+use super::world::{key, minutes, number, other_pbx, pbx, teams_id};
+use crate::api::{
+    Approval, Decision, Managed, MatchedBy, Reason, RemovalAction, RunOperation, RunState, RunType, UserState,
+};
 use crate::domain::E164;
-use crate::plan::snapshot::{PbxNumber, TeamsNumber};
+use crate::plan::snapshot::{PbxNumber, PbxReading, Source, TeamsNumber};
 use crate::plan::user_plan::{Absence, RunPlan};
 
 type Change = fn(&mut Cluster);
@@ -283,6 +285,112 @@ fn a_run_exchanges_for_nobody_else() {
     cluster.settle_while_waiting();
     assert_eq!((teams_of(&cluster, 0), cluster.other_calls.len()), (Some(teams_id(0)), 0));
     assert_eq!(disconnects(&cluster)[0].status.state, Some(RunState::Superseded));
+}
+
+/// Until the calls are forbidden, and nothing was read since.
+fn halfway(cluster: &mut Cluster) {
+    after(cluster, 1);
+    cluster.now += minutes(61);
+    cluster.read_twice();
+    while cluster.other_calls.is_empty() {
+        let plan = cluster.pass();
+        if cluster.other_calls.is_empty() {
+            cluster.between(&plan);
+        }
+    }
+    assert!(!cluster.world.pair(0).enabled);
+}
+
+/// R12, R13: whatever holds the run, nobody who is only to have another Microsoft user is left without calls meanwhile.
+#[test]
+fn a_held_exchange_gives_the_calls_back() {
+    let mut cluster = edited(RemovalAction::Remove);
+    halfway(&mut cluster);
+    cluster.spec.protected_users = vec!["nobody@contoso.example".to_owned()];
+    cluster.generation += 1;
+    cluster.read();
+    cluster.settle_while_waiting();
+    assert_eq!(cluster.other_calls, [(RunOperation::Disable, key(0)), (RunOperation::Enable, key(0))]);
+    assert_eq!(teams_of(&cluster, 0), Some(teams_id(0)));
+    cluster.spec.protected_users.clear();
+    cluster.generation += 1;
+    after(&mut cluster, 61);
+    assert_eq!((teams_of(&cluster, 0), cluster.state(0)), (Some(teams_id(9)), Some(UserState::Connected)));
+}
+
+/// R6, R7: a run that ends before its write is read back forgets nobody: the calls are given back once they are seen to be missing.
+#[test]
+fn a_run_that_ends_before_it_is_read_back_is_undone() {
+    let denied: Change = |cluster| {
+        let run = cluster.runs.values_mut().find(|run| run.spec.run_type == RunType::Disconnect).unwrap();
+        run.spec.decision = Some(Decision::Deny);
+    };
+    let protected: Change = |cluster| {
+        cluster.spec.protected_users = vec!["p0@contoso.example".to_owned()];
+        cluster.generation += 1;
+    };
+    for change in [denied, protected] {
+        let mut cluster = edited(RemovalAction::Remove);
+        halfway(&mut cluster);
+        change(&mut cluster);
+        // Two passes by what was read before.
+        cluster.pass();
+        cluster.pass();
+        assert!(cluster.user(0).spec.leaving.is_some());
+        cluster.read();
+        cluster.settle_while_waiting();
+        assert_eq!(cluster.other_calls, [(RunOperation::Disable, key(0)), (RunOperation::Enable, key(0))]);
+        assert!(cluster.world.pair(0).enabled);
+    }
+}
+
+/// A row that names another one is the remedy where the old Microsoft user is gone: it is an exchange, with all that belongs to it.
+#[test]
+fn an_exchange_goes_on_though_the_old_microsoft_user_is_gone() {
+    for action in [RemovalAction::Remove, RemovalAction::Disable] {
+        let mut cluster = edited(action);
+        cluster.world.remove_teams_user(0);
+        cluster.read_twice();
+        after(&mut cluster, 61);
+        assert_eq!((teams_of(&cluster, 0), cluster.state(0)), (Some(teams_id(9)), Some(UserState::Connected)));
+        assert_eq!(cluster.world.pair(0).number, Some(number(0)));
+    }
+}
+
+/// R6: to deny the one exchange says nothing of another.
+#[test]
+fn a_row_that_names_a_third_one_is_proposed_after_a_denial() {
+    let mut cluster = edited(RemovalAction::Remove);
+    cluster.spec.approval = Approval::Disconnects;
+    cluster.world.add_person(8);
+    cluster.world.remove_person(8);
+    after(&mut cluster, 61);
+    decide(&mut cluster, Decision::Deny);
+    cluster.settle_while_waiting();
+    assert_eq!(cluster.reason(0), Some(Reason::Denied));
+    rows(&mut cluster, &[("1000", "p8@contoso.example")]);
+    after(&mut cluster, 61);
+    assert_eq!((cluster.reason(0), disconnects(&cluster).len()), (Some(Reason::ApprovalPending), 2));
+}
+
+/// R18: whom another PBX of the account has, this one cannot have.
+#[test]
+fn an_exchange_waits_for_a_target_in_another_pbx() {
+    let mut cluster = edited(RemovalAction::Remove);
+    let elsewhere = |cluster: &mut Cluster| {
+        cluster.read();
+        let mut pair = cluster.world.pair(1).clone();
+        (pair.key, pair.teams_user) = (key(77), teams_id(9));
+        let reading = PbxReading { users: Source::complete(vec![pair], cluster.now), ..PbxReading::default() };
+        cluster.snapshot.as_mut().unwrap().pbxs.insert(other_pbx(), reading);
+    };
+    for _ in 0..9 {
+        elsewhere(&mut cluster);
+        cluster.pass();
+        cluster.now += minutes(20);
+    }
+    assert_eq!((cluster.state(0), cluster.reason(0)), (Some(UserState::Connected), Some(Reason::TeamsUserTaken)));
+    assert!(cluster.other_calls.is_empty());
 }
 
 /// R5: one reading is not enough to say whom a row names.

@@ -6,13 +6,13 @@ use crate::plan::account::{AccountStep, PBXS_BOUND};
 use crate::plan::snapshot::Source;
 
 /// Two PBXs are bound and known to the status; then the second is taken from the spec, and so many of its users are connected.
-fn dropped(users: Option<u32>) -> World {
+fn dropped(users: Option<usize>) -> World {
     let mut world = World::with_two_pbxs();
     world.pass();
     world.spec.pbxs.truncate(1);
     world.generation += 1;
     if let Some(users) = users {
-        world.snapshot().dropped_pbxs.insert(pbx(BRANCH), Source::complete(users, minute(119)));
+        world.snapshot().dropped_pbxs.insert(pbx(BRANCH), Source::complete(vec![(); users], minute(119)));
     }
     world
 }

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use k8s_openapi::jiff::Timestamp;
+
 use super::funnel::{self, Pairing};
 use super::licenses;
 use super::numbers;
@@ -40,7 +42,8 @@ impl<'a> Exchanges<'a> {
                 movers.keys().copied().filter(|key| !is_protected(records, key)).collect();
             let stays = |key: &UserKey| !leaving.contains(key);
             let fault = |key: &UserKey, target: EntraObjectId| {
-                let held = holder(records, reading, previous, target, key).is_some_and(stays);
+                let holder = holder(records, reading, previous, target, key);
+                let held = holder.is_some_and(|holder| stays(holder) || since(records, holder) > since(records, key));
                 let refused = || exchanges.get(key).and_then(|number| number.err());
                 if held { Some(Reason::TeamsUserTaken) } else { refused() }
             };
@@ -59,6 +62,12 @@ impl<'a> Exchanges<'a> {
     pub(super) fn for_user(&self, key: &UserKey) -> Option<Result<&'a E164, Reason>> {
         self.0.get(key).copied()
     }
+}
+
+/// Since when the user's pair is to go: whoever waits for somebody else's Microsoft user goes no earlier than that one.
+fn since(records: &Records<'_>, key: &UserKey) -> Timestamp {
+    let known = records.users.get(key).and_then(|known| known.spec.unmatched_since.as_ref());
+    known.map_or(records.now, |since| since.0)
 }
 
 /// The number with which the user could be connected with the other Microsoft user, once the old pair is gone.

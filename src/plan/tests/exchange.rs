@@ -170,6 +170,23 @@ fn two_rows_that_change_places_are_exchanged_together() {
     assert_eq!(cluster.other_calls.len(), 4);
 }
 
+/// R12: whoever is to have somebody else's Microsoft user goes no earlier than that one, however long he has been waiting.
+#[test]
+fn of_a_chain_nobody_goes_before_the_next_one() {
+    let mut cluster = edited(RemovalAction::Remove);
+    rows(&mut cluster, &[OTHER, ("1001", "p1@contoso.example")]);
+    after(&mut cluster, 50);
+    rows(&mut cluster, &[("1000", "p1@contoso.example"), ("1001", OTHER.1)]);
+    after(&mut cluster, 20);
+    assert_eq!([0, 1].map(|index| teams_of(&cluster, index)), [Some(teams_id(0)), Some(teams_id(1))]);
+    assert!(cluster.other_calls.is_empty());
+    after(&mut cluster, 50);
+    after(&mut cluster, 50);
+    assert_eq!([0, 1].map(|index| teams_of(&cluster, index)), [Some(teams_id(1)), Some(teams_id(9))]);
+    assert!((0..3).all(|index| cluster.state(index) == Some(UserState::Connected)));
+    assert_eq!(cluster.other_calls.len(), 4);
+}
+
 fn assignment(cluster: &mut Cluster) -> &mut TeamsNumber {
     cluster.world.assignments.iter_mut().find(|it| it.number == number(0)).unwrap()
 }

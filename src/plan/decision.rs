@@ -23,7 +23,7 @@ use crate::api::{
 use crate::domain::UserKey;
 
 /// An approved run that has not begun after so long ends: what was approved is no longer what is there.
-const APPROVAL_HOLDS: SignedDuration = SignedDuration::from_hours(72);
+pub(super) const APPROVAL_HOLDS: SignedDuration = SignedDuration::from_hours(72);
 
 /// What is done about runs, before the counters are known.
 pub(super) enum Decision {

@@ -100,8 +100,17 @@ impl Planner<'_, '_> {
             let ActionArgs { teams_user_id, new_user, .. } = &action.args;
             (action.user.clone(), action.op == RunOperation::Replace, teams_user_id.clone(), new_user.clone())
         };
-        let denied: HashSet<_> = records.denied_actions(RunType::Disconnect).map(meant).collect();
-        let is_denied = |it: &&&Subject<'_>| action(records, it).is_some_and(|action| denied.contains(&meant(&action)));
+        // Whoever came back in between and left again was not meant.
+        let mut denied = HashMap::new();
+        for (run, action) in records.denied_actions(RunType::Disconnect) {
+            let at = denied.entry(meant(action)).or_insert(run.spec.created_at.0);
+            *at = run.spec.created_at.0.max(*at);
+        }
+        let is_denied = |it: &&&Subject<'_>| {
+            let since = it.known.and_then(|known| known.spec.unmatched_since.as_ref());
+            let at = action(records, it).and_then(|action| denied.get(&meant(&action)).copied());
+            since.zip(at).is_some_and(|(since, at)| since.0 <= at)
+        };
         let all_denied = if records.observed.deleting {
             deleting::is_denied(records) || self.ripe.is_empty()
         } else {
@@ -312,6 +321,9 @@ impl Planner<'_, '_> {
         let verdict = match (subject.pair, refused) {
             _ if action.op != RunOperation::Disable && !action.op.removes() => skip("not for such a run"),
             _ if replace::is_done(self.records, action, new) => Verdict::Done,
+            _ if subject.finding == Finding::Keep && !begun && self.is_stuck(run) => {
+                skip("nothing could be concluded about the user for too long")
+            }
             _ if subject.finding == Finding::Keep || new.is_some_and(|new| new.finding == Finding::Keep) => {
                 Verdict::Hold
             }
@@ -324,12 +336,36 @@ impl Planner<'_, '_> {
             (Some(pair), _) if begun && !pair.enabled && action.op == RunOperation::Disable => Verdict::Done,
             (_, Some(refused)) if refused.reason == Reason::StillPresent.as_str() => skip("found by id just before"),
             (_, Some(_)) => Verdict::Failed,
-            (Some(pair), None) => self.called_for(action, subject, pair, begun),
+            (Some(pair), None) => self.called_for(run, action, subject, pair, begun),
         };
         Some((key, verdict))
     }
 
-    fn called_for(&self, action: &RunAction, subject: &Subject<'_>, pair: &ConnectorUser, begun: bool) -> Verdict {
+    /// Whether the run is open for so long that it waits for nobody who was not begun.
+    fn is_stuck(&self, run: &KnownRun) -> bool {
+        self.records.now.duration_since(run.spec.created_at.0) > decision::APPROVAL_HOLDS
+    }
+
+    /// How the one stands who has the Microsoft user that the subject is to get: the pair goes no earlier than that one's.
+    fn after_holder(&self, run: &KnownRun, subject: &Subject<'_>, op: RunOperation) -> Option<Verdict> {
+        let Some(Absence::Person(target)) = subject.gone else { return None };
+        let has_it = |it: &&Subject<'_>| it.key != subject.key && it.pair.is_some_and(|it| it.teams_user == target);
+        let holder = self.subjects.values().find(has_it)?;
+        if run.status.failures.iter().any(|failure| failure.user == holder.key.as_str()) {
+            return Some(Verdict::Skip("the Microsoft user is still somebody else's".to_owned()));
+        }
+        let calls = holder.pair.is_some_and(|pair| pair.enabled);
+        (op == RunOperation::Delete && calls).then_some(Verdict::Hold)
+    }
+
+    fn called_for(
+        &self,
+        run: &KnownRun,
+        action: &RunAction,
+        subject: &Subject<'_>,
+        pair: &ConnectorUser,
+        begun: bool,
+    ) -> Verdict {
         let skip = |why: &str| Verdict::Skip(why.to_owned());
         if subject.protected_by.is_some() {
             return skip("the user is protected");
@@ -360,6 +396,9 @@ impl Planner<'_, '_> {
         }
         let removing = if action.op == RunOperation::Replace { action.op } else { RunOperation::Delete };
         let op = if pair.enabled { RunOperation::Disable } else { removing };
+        if let Some(verdict) = self.after_holder(run, subject, op) {
+            return verdict;
+        }
         if candidates::unshown(subject).is_some_and(|at| self.records.now.duration_since(at) < LISTING_LAG) {
             return Verdict::Hold;
         }

@@ -213,11 +213,11 @@ impl<'a> Records<'a> {
 
     /// Users of the denied runs of a type.
     pub(super) fn denied(&self, kind: RunType) -> impl Iterator<Item = &'a str> + '_ {
-        self.denied_actions(kind).map(|action| action.user.as_str())
+        self.denied_actions(kind).map(|(_, action)| action.user.as_str())
     }
 
     /// Actions of the denied runs of a type.
-    pub(super) fn denied_actions(&self, kind: RunType) -> impl Iterator<Item = &'a RunAction> + '_ {
+    pub(super) fn denied_actions(&self, kind: RunType) -> impl Iterator<Item = (&'a KnownRun, &'a RunAction)> + '_ {
         let runs = self.observed.runs.iter().filter(move |run| run.spec.run_type == kind);
         denied_of(runs)
     }
@@ -292,11 +292,12 @@ fn of_action(run: &KnownRun) -> impl Iterator<Item = (&str, &RunAction)> {
 }
 
 fn denied<'a>(runs: &[&'a KnownRun]) -> impl Iterator<Item = &'a str> {
-    denied_of(runs.iter().copied()).map(|action| action.user.as_str())
+    denied_of(runs.iter().copied()).map(|(_, action)| action.user.as_str())
 }
 
-fn denied_of<'a>(runs: impl Iterator<Item = &'a KnownRun>) -> impl Iterator<Item = &'a RunAction> {
-    runs.filter(|run| run.spec.decision == Some(Decision::Deny)).flat_map(|run| &run.spec.actions)
+fn denied_of<'a>(runs: impl Iterator<Item = &'a KnownRun>) -> impl Iterator<Item = (&'a KnownRun, &'a RunAction)> {
+    let denied = runs.filter(|run| run.spec.decision == Some(Decision::Deny));
+    denied.flat_map(|run| run.spec.actions.iter().map(move |action| (run, action)))
 }
 
 /// What was begun with users who are being removed.

@@ -17,6 +17,9 @@ use crate::api::{
 };
 use crate::domain::{Address, E164, EntraObjectId, UserKey};
 
+/// So many refused looks in a row are no accident any more: a quarter of an hour.
+const LOOKS: u32 = 5;
+
 /// What one pass of a policy does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UserPlan {
@@ -241,6 +244,13 @@ impl UserPlan {
     #[must_use]
     pub fn run_plans(&self) -> [&RunPlan; 2] {
         [&self.disconnect, &self.run]
+    }
+
+    /// Whether looks at those who are to lose something were refused so often that one who cannot be looked at fails, and the others go on.
+    #[must_use]
+    pub fn is_out_of_patience(&self) -> bool {
+        let RunPlan::Resume(run) = &self.disconnect else { return false };
+        run.status.refusal.as_ref().is_some_and(|refusal| refusal.count >= LOOKS)
     }
 
     /// Whether somebody denied a run since that the plan goes on with. `decisions`: names of the runs, and what is decided by now.

@@ -94,6 +94,10 @@ impl Executor<'_> {
                     let why = "found by id just before".to_owned();
                     outcome.results.push((step.user.clone(), StepResult::Skipped(why)));
                 }
+                Err(refusal) if self.plan.is_out_of_patience() => {
+                    let failed = StepResult::Failed { reason: refusal.reason, message: refusal.reason.message() };
+                    outcome.results.push((step.user.clone(), failed));
+                }
                 Err(refusal) => outcome.look = Some(refusal),
             }
         }

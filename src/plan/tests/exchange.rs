@@ -187,6 +187,27 @@ fn of_a_chain_nobody_goes_before_the_next_one() {
     assert_eq!(cluster.other_calls.len(), 4);
 }
 
+/// R5, R13: of two who change at once the pair of the one goes no earlier than that of the other: who is found by id just before keeps
+/// his, and the first gets the calls back.
+#[test]
+fn a_veto_of_the_second_saves_the_first() {
+    let mut cluster = edited(RemovalAction::Remove);
+    rows(&mut cluster, &[OTHER, ("1001", "p1@contoso.example")]);
+    cluster.settle();
+    rows(&mut cluster, &[("1000", "p1@contoso.example"), ("1001", OTHER.1)]);
+    cluster.found_by_id.insert(key(1));
+    after(&mut cluster, 1);
+    cluster.now += minutes(61);
+    for _ in 0..8 {
+        cluster.read();
+        let plan = cluster.pass();
+        cluster.between(&plan);
+    }
+    assert_eq!([0, 1].map(|index| teams_of(&cluster, index)), [Some(teams_id(0)), Some(teams_id(1))]);
+    assert!(cluster.other_calls.iter().all(|(op, _)| *op != RunOperation::Delete), "{:?}", cluster.other_calls);
+    assert!(cluster.world.pair(0).enabled && cluster.world.pair(1).enabled);
+}
+
 fn assignment(cluster: &mut Cluster) -> &mut TeamsNumber {
     cluster.world.assignments.iter_mut().find(|it| it.number == number(0)).unwrap()
 }

@@ -3,7 +3,7 @@
 use super::cluster::Cluster;
 use super::disconnecting::{decide, leaves, removing};
 use super::world::{key, minutes};
-use crate::api::{Approval, Decision, Guard, RemovalAction, RunOperation, RunState, RunType, UserState};
+use crate::api::{Approval, Decision, Guard, Reason, RemovalAction, RunOperation, RunState, RunType, UserState};
 use crate::plan::observed::KnownRun;
 use crate::plan::user_plan::Step;
 
@@ -129,6 +129,28 @@ fn a_denial_outlives_a_restart_without_history() {
     cluster.read();
     cluster.settle_while_waiting();
     assert_eq!(cluster.run_states(), [Some(RunState::Denied)]);
+}
+
+/// R6: a denial is of what was shown: whoever came back and left again months later is proposed again, and waits for a decision.
+#[test]
+fn a_denial_does_not_outlive_a_return() {
+    let mut cluster = removing(10, RemovalAction::Remove);
+    let before = cluster.clone();
+    cluster.spec.approval = Approval::Disconnects;
+    cluster.generation += 1;
+    cluster.settle();
+    leaves(&mut cluster, 0);
+    cluster.settle_while_waiting();
+    decide(&mut cluster, Decision::Deny);
+    cluster.settle_while_waiting();
+    come_back(&mut cluster, &before);
+    cluster.settle();
+    assert_eq!(cluster.state(0), Some(UserState::Connected));
+    cluster.spec.approval = Approval::Automatic;
+    cluster.now += minutes(60 * 24 * 90);
+    leaves(&mut cluster, 0);
+    cluster.settle_while_waiting();
+    assert_eq!((cluster.reason(0), cluster.other_calls.len()), (Some(Reason::ApprovalPending), 0));
 }
 
 /// A run whose name an older one had, which is gone by now, carries its writes out.

@@ -121,6 +121,30 @@ fn a_look_that_is_refused_holds_up_no_newcomer() {
     assert_eq!(steps(&cluster), [key(0), key(4)]);
 }
 
+/// R17: looks that are refused again and again cost the one whom they are for his place in the run, and nobody else's.
+#[test]
+fn who_cannot_be_looked_at_fails_in_the_end() {
+    let mut cluster = removing(4, RemovalAction::Remove);
+    leaves(&mut cluster, 0);
+    while cluster.plan().steps().is_empty() {
+        let plan = cluster.pass();
+        cluster.between(&plan);
+    }
+    let look = Some(Refusal { reason: Reason::GoToUnreachable, until: None });
+    for _ in 0..5 {
+        assert!(!cluster.plan().is_out_of_patience());
+        let acted = after(&cluster.plan(), &ActOutcome { look, ..ActOutcome::default() }, cluster.now);
+        cluster.runs.get_mut(&acted.runs[0].name).unwrap().status = acted.runs[0].status.clone();
+        cluster.wait(480);
+        cluster.read();
+    }
+    let plan = cluster.plan();
+    assert!(plan.is_out_of_patience() && plan.steps().len() == 1);
+    let failed = StepResult::Failed { reason: Reason::GoToUnreachable, message: String::new() };
+    let acted = after(&plan, &ActOutcome { results: vec![(key(0), failed)], ..ActOutcome::default() }, cluster.now);
+    assert!(acted.runs[0].closed);
+}
+
 /// R16: what is taken away is what was read. Of a pair that somebody changed since, nothing is sent again before it was read anew.
 #[test]
 fn a_pair_that_changed_since_it_was_read_is_read_anew() {

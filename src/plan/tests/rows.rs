@@ -1,13 +1,15 @@
 //! The rows of the manual process: whom they name, which count, and what holds a pin (R4, R9).
 
 use super::cluster::{Cluster, is};
-use super::disconnecting::removing;
+use super::disconnecting::{decide, disconnects, removing};
 use super::world::{World, key, minutes, teams_id};
 use crate::api::conditions::READY;
 use crate::api::{
-    Managed, ManualMatching, MatchedBy, MatchingRow, Misfit, Reason, RemovalAction, TeamsAttribute, UserState,
+    Approval, Decision, Managed, ManualMatching, MatchedBy, MatchingRow, Misfit, Reason, RemovalAction, TeamsAttribute,
+    UserState,
 };
 use crate::plan::readiness::IN_SYNC;
+use crate::plan::runs::is_open;
 use crate::plan::snapshot::SourceFailure;
 
 /// The policy has these rows from now on.
@@ -280,6 +282,43 @@ fn a_deleted_row_takes_nothing_away_while_no_address_is_listed() {
         cluster.now += minutes(61);
     }
     assert_eq!((cluster.state(0), cluster.other_calls.len()), (Some(UserState::Blocked), 2));
+}
+
+/// R17: a run that began waits for somebody of whom nothing can be concluded, but not for ever: then it ends, and removals go on.
+#[test]
+fn a_run_does_not_wait_for_ever_for_whom_nothing_is_concluded_about() {
+    let mut cluster = removing(5, RemovalAction::Remove);
+    cluster.spec.rollout.batch_size = 1;
+    cluster.spec.approval = Approval::Disconnects;
+    for teams in &mut cluster.world.teams[1..3] {
+        (teams.upn_address, teams.mail_address) = (None, None);
+    }
+    let named = [1, 2].map(|index| teams_id(index).to_string());
+    rows(&mut cluster, &[("1001", &named[0]), ("1002", &named[1])]);
+    cluster.read_twice();
+    cluster.settle();
+    rows(&mut cluster, &[]);
+    for _ in 0..2 {
+        cluster.read_twice();
+        cluster.settle_while_waiting();
+        cluster.now += minutes(61);
+    }
+    decide(&mut cluster, Decision::Approve);
+    while cluster.other_calls.is_empty() {
+        cluster.read();
+        let plan = cluster.pass();
+        cluster.between(&plan);
+    }
+    cluster.world.people[2].address = None;
+    cluster.read_twice();
+    cluster.settle_while_waiting();
+    let open = |cluster: &Cluster| disconnects(cluster).into_iter().filter(|run| is_open(run)).count();
+    assert_eq!((cluster.state(1), open(&cluster)), (Some(UserState::Blocked), 1));
+    cluster.now += minutes(72 * 60);
+    cluster.read_twice();
+    cluster.settle_while_waiting();
+    assert_eq!((open(&cluster), cluster.world.pair(2).enabled), (0, true));
+    assert_eq!(cluster.other_calls.len(), 2);
 }
 
 /// R5: the other address of the Microsoft user is not nobody's, so that a last look by id and the plan agree.

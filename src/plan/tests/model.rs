@@ -12,11 +12,12 @@ use super::cluster::Cluster;
 use super::world::{OURS, World, key, number, pbx, teams_id};
 use crate::api::{
     AutomaticMatching, Decision, Managed, ManualMatching, MatchingRow, Period, RemovalAction, RunOperation, RunState,
-    RunType, TeamsAttribute,
+    RunType, TeamsAttribute, UserStage, UserState,
 };
 use crate::domain::UserKey;
 use crate::plan::observed::KnownRun;
-use crate::plan::snapshot::PbxNumber;
+use crate::plan::snapshot::{ConnectorUser, PbxNumber};
+use crate::plan::user_plan::{PlannedUser, UserPlan};
 
 const PEOPLE: usize = 8;
 /// Microsoft users: one for each, and two who are nobody's.
@@ -243,8 +244,8 @@ proptest! {
                 let counters = plan.counters.unwrap();
                 let current = u32::try_from(before.pairs.iter().filter(|pair| pair.licensed).count()).unwrap();
                 prop_assert_eq!(counters.users_after_sync + counters.users_to_remove, current + counters.users_to_add);
-                // A replacement adds with the license that it frees.
-                let promised = counters.licenses_available + counters.users_to_remove;
+                // A replacement adds with the license that it frees, also where no run says so yet or any more.
+                let promised = counters.licenses_available + counters.users_to_remove.max(replaced(&plan, &before));
                 prop_assert!(counters.users_to_add <= promised, "{counters:?}\n{plan}");
                 model.took(&cluster, &before, run.as_deref())?;
                 if plan.needs_import_after.is_some() {
@@ -261,6 +262,18 @@ proptest! {
         prop_assert_eq!(cluster.plan().to_string(), "");
         nobody_is_half_replaced(&cluster, keeps_numbers)?;
     }
+}
+
+/// How many are to be added for whose Microsoft users another key still holds a license.
+fn replaced(plan: &UserPlan, world: &World) -> u32 {
+    let holds = |user: &PlannedUser, pair: &ConnectorUser| {
+        pair.licensed && pair.key != user.key && user.spec.teams_user_id == Some(pair.teams_user.to_string())
+    };
+    let adds = |user: &&PlannedUser| {
+        user.status.state == Some(UserState::Pending) && user.status.stage == Some(UserStage::Apply)
+    };
+    let users = plan.users.iter().filter(adds).filter(|user| world.pairs.iter().any(|pair| holds(user, pair)));
+    u32::try_from(users.count()).unwrap()
 }
 
 /// A number that sorts before the one that the person has.

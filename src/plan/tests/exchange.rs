@@ -304,8 +304,7 @@ fn an_exchange_is_decided_about_once() {
     assert_eq!(cluster.runs.values().filter(|run| run.spec.decision.is_some()).count(), 1);
 }
 
-/// R16: a run means the person whom it names: where the row names a third one by now it ends, and the old pair stays until that one has
-/// been named for the grace period.
+/// R16: a run means the person whom it names: where the row names a third one by now it ends, and the old pair stays.
 #[test]
 fn a_run_exchanges_for_nobody_else() {
     let mut cluster = edited(RemovalAction::Remove);
